@@ -1,0 +1,87 @@
+# Everything that is done in a checkout. `make` alone says what there is.
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+# Hosts of tests are in a group of this name: another name lets two runs on one machine stay out of each other's way.
+export SWITCHYARD_TEST_GROUP ?= molecule
+export SWITCHYARD_TEST_STARTED := $(shell date +%s)
+# Tools that call others (molecule, ansible-lint) find those of .venv.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+scenario ?= default
+
+.PHONY: help venv demo demo-down test test-all lint unit molecule build clean testbed-ready
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- what everything else runs in
+
+venv: .venv/dev ## have all tools for lint and tests in .venv
+
+# The stamps name what is installed: for the demo ansible-core alone, for work on the collection all of it.
+.venv/dev: requirements-dev.txt .venv/created
+	@echo "installing requirements-dev.txt into .venv …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@touch .venv/demo $@
+
+.venv/demo: requirements-dev.txt .venv/created
+	@echo "installing ansible-core into .venv …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $< ansible-core
+	@touch $@
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "This needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(PYTHON) testbed/testbed setup python3-venv
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# ---- see it work
+
+demo: .venv/demo ## deploy the example to a Debian host on this machine [serve_mode=asgi|wsgi] [DEMO_PORT=n]
+	@$(PYTHON) testbed/demo $(if $(serve_mode),--serve-mode=$(serve_mode)) $(if $(DEMO_PORT),--port=$(DEMO_PORT))
+
+demo-down: ## remove the demo: its host, its network, its key, its inventory
+	@$(PYTHON) testbed/testbed down demo
+	@rm -rf .demo
+
+# ---- tests
+
+test: lint testbed-ready ## lint, unit tests, and those scenarios that say the most (a few minutes)
+	@$(BIN)/pytest -m 'not full'
+
+test-all: lint testbed-ready ## all of it: every scenario, on each Debian release
+	@$(PYTHON) testbed/testbed image trixie --warm
+	@$(BIN)/pytest
+
+lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint
+	@echo "lint: yamllint";     $(BIN)/yamllint --strict .
+	@echo "lint: ruff";         $(BIN)/ruff check --quiet --output-format=concise
+	@echo "lint: mypy";         $(BIN)/mypy --no-error-summary
+	@echo "lint: mypy testbed"; $(BIN)/mypy --no-error-summary --python-version 3.11 testbed/*.py
+	@echo "lint: ansible-lint"; $(BIN)/ansible-lint -q --strict
+
+unit: .venv/dev ## unit tests alone (seconds, no hosts)
+	@$(BIN)/pytest tests/unit testbed
+
+molecule: .venv/dev testbed-ready ## one scenario on fresh hosts, all its output in sight [scenario=default]
+	@$(PYTHON) testbed/testbed down $(SWITCHYARD_TEST_GROUP)
+	@$(BIN)/molecule --base-config .config/molecule/config.yml test --scenario-name $(scenario)
+
+testbed-ready: .venv/dev
+	@$(PYTHON) testbed/testbed setup
+	@$(PYTHON) testbed/testbed image bookworm --warm
+
+# ---- the rest
+
+build: .venv/demo ## build the collection into dist/
+	@$(BIN)/ansible-galaxy collection build --force --output-path dist
+
+clean: ## remove what make made in the checkout; images stay in the cache
+	@rm -rf .venv .molecule .demo dist tests/output .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's part of release_plan; its documentation is in plugins/modules/release_plan.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.switchyard.django.plugins.module_utils import disk, locks, release
+
+REQUIRED = {
+    "source": "dict",
+    "state": "dict",
+    "lock": "str",
+    "environment": "str",
+    "stack": "str",
+    "server": "str",
+    "entry_point": "str",
+    "settings_module": "str",
+    "overrides": "dict",
+    "domains": "list",
+    "gate": "dict",
+    "hosts": "int",
+    "files": "list",
+    "links": "dict",
+}
+
+
+class ActionModule(ActionBase):
+    """Names the release, without a connection to any host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, given = self.validate_argument_spec(
+            argument_spec={name: {"type": kind, "required": True} for name, kind in REQUIRED.items()}
+        )
+        source, state = given["source"], given["state"]
+        code = {
+            "source": source["identity"],
+            "root": source["root"],
+            "lock": given["lock"],
+            "environment": given["environment"],
+            "settings": given["settings_module"],
+            "overrides": given["overrides"],
+        }
+        identifier = release.identifier(
+            {**code, "stack": given["stack"], "server": given["server"], "gate": given["gate"], "files": given["files"]}
+        )
+        build = disk.digest({**code, "python": state["python"]}, 16)
+        live = state["releases"].get(state["live"]) if state["live"] else None
+        venv = locks.venv_name(given["lock"], state["python"])
+        result.update(
+            id=identifier,
+            live=state["live"] == identifier,
+            rejected=identifier in state["rejected"],
+            built=next((name for name, one in state["releases"].items() if one["build"] == build and name != identifier), ""),
+            venv=venv,
+            switches=bool(live) and live["stack"] != given["stack"],
+            wanted={
+                "release": identifier,
+                "root": source["root"],
+                "entry_point": given["entry_point"],
+                "settings_module": given["settings_module"],
+                "overrides": given["overrides"],
+                "environment": given["environment"],
+                "venv": venv,
+                "domains": given["domains"],
+                "health_path": given["gate"]["health_path"],
+                "hosts": given["hosts"],
+                "files": given["files"],
+                "links": given["links"],
+                "manifest": {
+                    "stack": given["stack"],
+                    "server": given["server"],
+                    "commit": source["commit"],
+                    "origin": source["origin"],
+                    "lock": given["lock"],
+                    "build": build,
+                    "gate": given["gate"],
+                    "python": state["python"],
+                },
+            },
+        )
+        return result

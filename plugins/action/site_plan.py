@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's part of site_plan; its documentation is in plugins/modules/site_plan.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements, source
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+class ActionModule(ActionBase):
+    """Judges the variables and resolves the source, without a connection to any host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, variables = self.validate_argument_spec(
+            argument_spec={
+                "site_name": {"type": "raw", "required": True},
+                "site_source": {"type": "str", "required": True},
+                "site_version": {"type": "str", "default": ""},
+                "site_package": {"type": "str", "required": True},
+                "site_settings": {"type": "str", "required": True},
+                "site_settings_overrides": {"type": "dict", "default": {}},
+                "site_domains": {"type": "list", "elements": "str", "required": True},
+                "site_env": {"type": "dict", "default": {}},
+                "site_requirements": {"type": "str", "default": ""},
+                "site_health_path": {"type": "str", "required": True},
+                "site_websocket_path": {"type": "str", "default": ""},
+                "serve_mode": {"type": "str", "default": ""},
+                "base": {"type": "path", "required": True},
+            }
+        )
+        self._refuse(plan.problems(variables))
+        self._refuse(plan.environment_problems(variables, Layout(variables["site_name"])))
+        try:
+            found = source.resolve(variables["site_source"], variables["site_version"], Path(variables["base"]), _cache())
+            wanted = requirements.find(variables["site_requirements"], found.files, found.read)
+        except (source.SourceError, requirements.RequirementsError) as problem:
+            self._refuse([str(problem)])
+        root = plan.project_root(variables["site_package"], found.files)
+        if root is None:
+            self._refuse([f"site_package {variables['site_package']!r} is no package of site_source: it has no folder of that name"])
+        result.update(
+            origin=source.without_credentials(variables["site_source"]),
+            commit=found.commit,
+            identity=found.identity,
+            archive=str(found.archive),
+            files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
+            root=root,
+            requirements={"kind": wanted.kind, "files": wanted.files},
+        )
+        return result
+
+    @staticmethod
+    def _refuse(problems: list[str]) -> None:
+        if problems:
+            raise AnsibleActionFail("\n".join(problems))
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "switchyard"

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves a site's traffic to an instance that has passed its gate, or leaves everything as it was.
+
+This runs on the host, as a transient systemd unit of its own, so that a controller which dies in the middle does not
+stop it. The one pointer is /etc/switchyard/SITE/current: nginx includes what lies behind it, and at boot systemd starts
+what it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits, Report, Target, probe
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
+# nginx takes up a new configuration some time after it was told to.
+EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.05, deadline=20)
+
+
+class CutoverError(Exception):
+    """Traffic could not be moved; the message is for the user."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to move where.
+
+    :param edge: path -> text of nginx's files that belong to the site or the host, not to a release; empty to leave them
+    :param drain: seconds for which the old instance lives on
+    :param operation: deploy or rollback
+    :param explicit: whether the user named the release
+    """
+
+    site: str
+    release: str
+    operation: str
+    by: str
+    explicit: bool = False
+    edge: dict[str, str] = field(default_factory=dict)
+    drain: int = 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended."""
+
+    moved: bool
+    source: str | None
+    message: str
+
+
+def live(layout: Layout) -> str | None:
+    """The release that the pointer names."""
+    try:
+        return os.path.basename(os.readlink(layout.current))
+    except OSError:
+        return None
+
+
+def edge_port(layout: Layout) -> int:
+    """The port on which the edge answers on the host itself."""
+    return int(json.loads((layout.etc / "edge.json").read_text())["port"])
+
+
+def is_settled(plan: Plan) -> bool:
+    """Whether the release is live already, by the pointer, by nginx's files and by the edge's own answer."""
+    layout = Layout(plan.site)
+    if live(layout) != plan.release:
+        return False
+    if any(_text(Path(path)) != text for path, text in plan.edge.items()):
+        return False
+    return _edge_answers(layout, plan.release, Limits(read_timeout=10, deadline=2, interval=0.2)).ok
+
+
+def move(plan: Plan) -> Outcome:
+    """Validate, move the pointer, reload, see the new release answer through the edge; or else go back."""
+    layout = Layout(plan.site)
+    before, started = live(layout), time.monotonic()
+    entry: dict[str, Any] = {"operation": plan.operation, "from": before, "to": plan.release, "by": plan.by, "explicit": plan.explicit}
+    history.record(layout.history, "intent", **entry)
+    edge_before = {path: _text(Path(path)) for path in plan.edge}
+    try:
+        _require_instance(layout, plan.release)
+        _validate_candidate(layout, plan)
+    except CutoverError as problem:
+        return _failed(layout, entry, started, before, f"{problem}\nNothing was changed.")
+    try:
+        _keep_hashed_files(layout, before)
+        _write_edge(plan.edge)
+        disk.point(layout.current, f"releases/{plan.release}")
+        _reload_nginx()
+        _require_answer(layout, plan.release)
+    except (CutoverError, OSError) as problem:
+        restored = _restore(layout, before, edge_before)
+        return _failed(layout, entry, started, before, f"{problem}\n{restored}")
+    history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
+    if before and before != plan.release:
+        drain.schedule(layout, before, plan.drain)
+    return Outcome(True, before, f"{plan.release} is live")
+
+
+def _failed(layout: Layout, entry: dict[str, Any], started: float, before: str | None, message: str) -> Outcome:
+    seconds = round(time.monotonic() - started, 3)
+    history.record(layout.history, "outcome", result="failed", reason=message, seconds=seconds, **entry)
+    return Outcome(False, before, message)
+
+
+def _require_instance(layout: Layout, release: str) -> None:
+    unit = layout.unit(release)
+    if subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode:
+        raise CutoverError(f"{unit} went away between its gate and the cutover. journalctl -u {unit} says why")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _write_edge(files: dict[str, str]) -> None:
+    for path, text in files.items():
+        Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        disk.write(Path(path), text.encode(), 0o644)
+
+
+def _validate_candidate(layout: Layout, plan: Plan) -> None:
+    """Let nginx read its real configuration with the candidate in its place, in a mount namespace that ends with it."""
+    with tempfile.TemporaryDirectory(dir="/run", prefix="switchyard-") as scratch:
+        site = Path(scratch) / "site"
+        (site / "current").mkdir(parents=True)
+        shutil.copytree(layout.record(plan.release) / "nginx", site / "current" / "nginx")
+        mounts = {str(layout.etc): str(site)}
+        for path, text in plan.edge.items():
+            folder = Path(path).parent
+            if folder == layout.etc:
+                continue
+            copy = Path(scratch) / folder.name
+            if str(folder) not in mounts:
+                shutil.copytree(folder, copy, symlinks=True)
+                mounts[str(folder)] = str(copy)
+            (copy / Path(path).name).unlink(missing_ok=True)
+            (copy / Path(path).name).write_text(text)
+        script = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t -q'
+        pairs = [part for target, source in mounts.items() for part in (source, target)]
+        done = subprocess.run(
+            ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, "sh", *pairs],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise CutoverError(f"nginx refuses the configuration:\n{done.stderr.strip()}")
+
+
+def _keep_hashed_files(layout: Layout, release: str | None) -> None:
+    """Keep what pages that are still open refer to: a hashed name means one content for ever."""
+    if release is None or not layout.static(release).is_dir():
+        return
+    for parent, _folders, files in os.walk(layout.static(release)):
+        kept = layout.earlier_static / os.path.relpath(parent, layout.static(release))
+        for name in files:
+            if HASHED_NAME.search(name) and not (kept / name).exists():
+                kept.mkdir(mode=0o755, parents=True, exist_ok=True)
+                os.link(os.path.join(parent, name), kept / name)
+
+
+def _reload_nginx() -> None:
+    active = subprocess.run(["systemctl", "is-active", "--quiet", "nginx.service"], check=False).returncode == 0
+    done = subprocess.run(
+        ["systemctl", "reload" if active else "start", "nginx.service"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise CutoverError(f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}")
+
+
+def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
+    manifest = json.loads(layout.manifest(release).read_text())
+    wanted = gate.checks(manifest["gate"], response_headers={gate.RELEASE_HEADER: release})
+    return probe(Target(port=edge_port(layout)), wanted, limits)
+
+
+def _require_answer(layout: Layout, release: str) -> None:
+    report = _edge_answers(layout, release, EDGE_LIMITS)
+    if not report.ok:
+        raise CutoverError(f"{release} does not answer through nginx: {report.failure}: {report.evidence} {report.hint}".strip())
+
+
+def _restore(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> str:
+    """Put pointer and edge back and say what serves now."""
+    for path, text in edge_before.items():
+        if text is None:
+            Path(path).unlink(missing_ok=True)
+        else:
+            disk.write(Path(path), text.encode(), 0o644)
+    if before is None:
+        layout.current.unlink(missing_ok=True)
+        disk.sync_folder(layout.etc)
+    else:
+        disk.point(layout.current, f"releases/{before}")
+    try:
+        _reload_nginx()
+        if before:
+            _require_answer(layout, before)
+    except CutoverError as problem:
+        return f"The pointer is back at {before or 'nothing'}, but: {problem}"
+    return f"Restored: {before} serves as before." if before else "Restored: the site has no release yet, as before."
+
+
+def main(plan_file: str, outcome_file: str) -> None:
+    """Run as a program: read a plan, write an outcome."""
+    plan = Plan(**json.loads(Path(plan_file).read_text()))
+    disk.write(Path(outcome_file), json.dumps(asdict(move(plan))).encode(), 0o600)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

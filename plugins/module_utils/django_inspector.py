@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks Django what is in force. Runs in the site's own venv, environment and sandbox, as the site's user.
+
+This file travels to the release's Python as text, so it imports nothing of the collection. It reads its parameters
+from WANTED, a line that is filled in on the way, and prints one JSON object behind a marker, because a project may print
+whatever it likes.
+"""
+
+from __future__ import annotations
+
+import compileall
+import importlib
+import json
+import os
+import sys
+import traceback
+
+WANTED: dict = {}
+
+
+def location(error: BaseException) -> str:
+    """The innermost line of the project's own code in a traceback, or the innermost line at all."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{os.path.relpath(error.filename)}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if frame.filename.startswith(os.getcwd() + os.sep)]
+    for frame in reversed(own or frames):
+        return f"{os.path.relpath(frame.filename) if own else frame.filename}:{frame.lineno}: {frame.line}"
+    return ""
+
+
+def problem(step: str, error: BaseException) -> dict:
+    return {"step": step, "kind": type(error).__name__, "message": str(error)[:2000], "where": location(error)}
+
+
+def static_root(settings) -> str:
+    """Where the project's storage wants static files: the storage's own option, or STATIC_ROOT."""
+    options = getattr(settings, "STORAGES", {}).get("staticfiles", {}).get("OPTIONS", {})
+    return str(options.get("location") or settings.STATIC_ROOT or "")
+
+
+def settings_in_force() -> dict:
+    from django.conf import settings
+
+    databases = {
+        alias: {"engine": str(one.get("ENGINE", "")), "name": str(one.get("NAME", "")) if "sqlite" in one.get("ENGINE", "") else ""}
+        for alias, one in settings.DATABASES.items()
+    }
+    key = settings.SECRET_KEY or ""
+    return {
+        "DEBUG": bool(settings.DEBUG),
+        "ALLOWED_HOSTS": [str(host) for host in settings.ALLOWED_HOSTS],
+        "SECRET_KEY": {"length": len(key), "variety": len(set(key)), "insecure": key.startswith("django-insecure-")},
+        "STATICFILES": "django.contrib.staticfiles" in settings.INSTALLED_APPS,
+        "STATIC_URL": str(settings.STATIC_URL or ""),
+        "STATIC_ROOT": os.path.abspath(static_root(settings)) if static_root(settings) else "",
+        "MEDIA_URL": str(settings.MEDIA_URL or ""),
+        "MEDIA_ROOT": os.path.abspath(str(settings.MEDIA_ROOT)) if settings.MEDIA_ROOT else "",
+        "DATABASES": databases,
+        "SECURE_SSL_REDIRECT": bool(settings.SECURE_SSL_REDIRECT),
+        "SECURE_PROXY_SSL_HEADER": list(settings.SECURE_PROXY_SSL_HEADER or []),
+        "BASE": os.getcwd(),
+    }
+
+
+def health() -> dict:
+    """Whether the URLconf has the health path, and a page that could stand in for it."""
+    from django.urls import Resolver404, resolve
+
+    def answers(path: str) -> bool:
+        try:
+            resolve(path)
+        except Resolver404:
+            return False
+        return True
+
+    return {
+        "resolves": answers(WANTED["health_path"]),
+        "instead": next((path for path in ("/health/", "/healthz/", "/admin/login/", "/django-admin/login/", "/") if answers(path)), ""),
+    }
+
+
+def deploy_checks() -> list:
+    from django.core import checks
+
+    found = checks.run_checks(include_deployment_checks=True)
+    return [
+        {"level": message.level, "id": message.id or "", "message": str(message.msg), "hint": str(message.hint or "")}
+        for message in found
+        if not message.is_silenced()
+    ]
+
+
+def migrations() -> dict:
+    """Where each app's migrations stand, where this code wants them, and what lies between."""
+    from django.db import connections
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connections["default"])
+    targets = executor.loader.graph.leaf_nodes()
+    before: dict = {}
+    for app, name in sorted(executor.loader.applied_migrations):
+        before[app] = name
+    return {
+        "before": before,
+        "after": dict(sorted(targets)),
+        "pending": [f"{migration.app_label}.{migration.name}" for migration, _backwards in executor.migration_plan(targets)],
+    }
+
+
+def collect() -> int:
+    """Collect into the release's own folder, wherever the project's STATIC_ROOT points."""
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.test.utils import override_settings
+
+    changed = {"STATIC_ROOT": WANTED["static"]}
+    storages = json.loads(json.dumps(settings.STORAGES, default=str)) if hasattr(settings, "STORAGES") else {}
+    if storages.get("staticfiles", {}).get("OPTIONS", {}).get("location"):
+        storages["staticfiles"]["OPTIONS"]["location"] = WANTED["static"]
+        changed["STORAGES"] = storages
+    with override_settings(**changed):
+        call_command("collectstatic", interactive=False, verbosity=0)
+    return sum(len(files) for _parent, _folders, files in os.walk(WANTED["static"]))
+
+
+def inspect() -> dict:
+    report: dict = {"problems": []}
+
+    def attempt(step: str, ask):
+        try:
+            report[step] = ask()
+        except BaseException as error:  # noqa: BLE001 - a project may raise SystemExit as well
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            report["problems"].append(problem(step, error))
+            return False
+        return True
+
+    def load():
+        import django
+        from django.conf import settings
+
+        settings.DEBUG  # noqa: B018 - loads the settings module
+        return django.get_version()
+
+    if not attempt("settings_module", load):
+        return report
+    attempt("settings", settings_in_force)
+
+    def set_up():
+        import django
+
+        django.setup()
+
+    if not attempt("apps", set_up):
+        return report
+    if not attempt("urls", health):
+        return report
+    attempt("checks", deploy_checks)
+
+    def entry_point():
+        module = importlib.import_module(WANTED["entry_point"])
+        return callable(module.application)
+
+    attempt("entry_point", entry_point)
+    attempt("migrations", migrations)
+    return report
+
+
+def build(report: dict) -> None:
+    """Collect static files and compile the code, once all else is in order."""
+    if report["settings"]["STATICFILES"] and report["settings"]["STATIC_ROOT"]:
+        try:
+            report["collected"] = collect()
+        except BaseException as error:  # noqa: BLE001
+            report["problems"].append(problem("collectstatic", error))
+    compileall.compile_dir(WANTED["code"], quiet=2, workers=1)
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [os.getcwd()]
+    outcome = inspect()
+    if WANTED["build"] and not outcome["problems"]:
+        build(outcome)
+    print("\n" + WANTED["marker"] + json.dumps(outcome))

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges what Django says is in force, and writes the lines that would mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+# Both go into a unit and into nginx's configuration, so only what needs no quoting there.
+SAFE_PATH = re.compile(r"/[A-Za-z0-9._/@+-]*")
+SAFE_URL_PATH = re.compile(r"/(?:[A-Za-z0-9._~@+-]+/)*")
+OVERLAY_MODULE = "site_settings_overrides"
+
+
+@dataclass
+class Verdict:
+    """What is wrong, and the variables that mend it: overrides of settings, and other variables of the site."""
+
+    problems: list[str] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, problem: str, **overrides: Any) -> None:
+        self.problems.append(problem)
+        self.overrides.update(overrides)
+
+
+def judge(report: Mapping[str, Any], layout: Layout, domains: list[str], health_path: str, hosts: int) -> Verdict:
+    """Everything that would not work in production, all at once."""
+    verdict = Verdict()
+    for problem in report["problems"]:
+        verdict.problems.append(_in_words(problem))
+    settings = report.get("settings")
+    if settings:
+        _judge_debug_and_hosts(verdict, settings, domains)
+        _judge_secret_key(verdict, settings)
+        _judge_static_and_media(verdict, settings, layout)
+        _judge_databases(verdict, settings, layout, hosts)
+    if "urls" in report and not report["urls"]["resolves"]:
+        instead = report["urls"]["instead"]
+        verdict.problems.append(
+            f"site_health_path {health_path!r} is no URL of the project"
+            + (f"; {instead!r} is one" if instead else ". Add a view that answers 200 when the site works")
+        )
+        if instead:
+            verdict.variables["site_health_path"] = instead
+    for check in report.get("checks", []):
+        text = f"{check['id']}: {check['message']}" + (f" {check['hint']}" if check["hint"] else "")
+        # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
+        (verdict.problems if check["level"] >= 40 else verdict.warnings).append(" ".join(text.split()))
+    return verdict
+
+
+STEPS = {
+    "settings_module": "The settings can't be loaded",
+    "settings": "The settings can't be read",
+    "apps": "The applications of INSTALLED_APPS can't be loaded",
+    "urls": "The URLconf can't be loaded",
+    "checks": "manage.py check --deploy stops",
+    "entry_point": "The entry point can't be imported",
+    "migrations": "The database can't be asked for its migrations",
+    "collectstatic": "collectstatic stops",
+}
+
+
+def _in_words(problem: Mapping[str, str]) -> str:
+    where = f" ({problem['where']})" if problem["where"] else ""
+    return f"{STEPS[problem['step']]}: {problem['kind']}: {problem['message']}{where}"
+
+
+def _judge_debug_and_hosts(verdict: Verdict, settings: Mapping[str, Any], domains: list[str]) -> None:
+    if settings["DEBUG"]:
+        verdict.refuse("DEBUG is on: every error page would show the site's settings and code", DEBUG=False)
+    uncovered = [domain for domain in domains if not covers(settings["ALLOWED_HOSTS"], domain)]
+    if uncovered:
+        verdict.refuse(
+            f"ALLOWED_HOSTS {settings['ALLOWED_HOSTS']} doesn't cover {', '.join(uncovered)} of site_domains: "
+            "Django would answer 400",
+            ALLOWED_HOSTS=domains,
+        )
+
+
+def covers(allowed: list[str], domain: str) -> bool:
+    """Whether Django would accept a Host header (django.http.request.validate_host)."""
+    domain = domain.lower()
+    for pattern in (host.lower() for host in allowed):
+        if pattern == "*" or pattern == domain:
+            return True
+        if pattern.startswith(".") and (domain.endswith(pattern) or domain == pattern[1:]):
+            return True
+    return False
+
+
+def _judge_secret_key(verdict: Verdict, settings: Mapping[str, Any]) -> None:
+    key = settings["SECRET_KEY"]
+    if key["insecure"] or key["length"] < 50 or key["variety"] < 5:
+        verdict.refuse(
+            "SECRET_KEY is one that can be guessed (security.W009: at least 50 characters, 5 different ones, not from "
+            "startproject). The deploy has made one and gives it as the environment variable SECRET_KEY",
+            SECRET_KEY={"$env": "SECRET_KEY"},
+        )
+
+
+def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layout: Layout) -> None:
+    if settings["STATICFILES"] and not settings["STATIC_ROOT"]:
+        verdict.refuse("STATIC_ROOT is not set, so collectstatic has nowhere to put the style sheets", STATIC_ROOT="staticfiles")
+    code = settings["BASE"]
+    for name in ("STATIC_ROOT", "MEDIA_ROOT"):
+        folder = settings[name]
+        if folder and (not SAFE_PATH.fullmatch(folder) or os.path.commonpath([folder, code]) == folder):
+            verdict.refuse(
+                f"{name} {folder!r} can't be mounted for the site: it holds the code, or characters other than "
+                "letters, digits and . _ / @ + -",
+                **{name: "staticfiles" if name == "STATIC_ROOT" else str(layout.media)},
+            )
+    if settings["STATIC_ROOT"] and settings["STATIC_ROOT"] == settings["MEDIA_ROOT"]:
+        verdict.refuse("MEDIA_ROOT and STATIC_ROOT are the same folder", MEDIA_ROOT=str(layout.media))
+    for name in ("STATIC_URL", "MEDIA_URL"):
+        if settings[name].startswith("/") and not SAFE_URL_PATH.fullmatch(settings[name]):
+            verdict.refuse(f"{name} {settings[name]!r} can't be a location of nginx: use a path such as /{name[:-4].lower()}/")
+
+
+def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layout, hosts: int) -> None:
+    for alias, database in settings["DATABASES"].items():
+        if "sqlite" not in database["engine"]:
+            continue
+        if hosts > 1:
+            verdict.problems.append(
+                f"DATABASES[{alias!r}] is SQLite, which one host alone can have, but the site has {hosts} hosts. "
+                "Use PostgreSQL, or one host"
+            )
+        if not database["name"].startswith((f"{layout.data}/", f"{layout.media}/")):
+            verdict.refuse(
+                f"DATABASES[{alias!r}] is SQLite at {database['name'] or '(no name)'}, which would end with this release. "
+                f"What outlives releases lies in {layout.data}"
+            )
+            # A database that is not SQLite may hold a password, so only SQLite's own part is ever written out.
+            suggested = verdict.overrides.setdefault("DATABASES", {})
+            suggested[alias] = {"ENGINE": database["engine"], "NAME": f"{layout.data}/{_file_name(alias)}"}
+
+
+def _file_name(alias: str) -> str:
+    return "db.sqlite3" if alias == "default" else f"{re.sub(r'[^A-Za-z0-9_-]', '_', alias)}.sqlite3"
+
+
+def refusal(verdict: Verdict) -> str:
+    """One message with every problem, and the lines that mend them, ready to paste into the inventory."""
+    lines = [f"{len(verdict.problems)} thing(s) in this release would not work in production:"]
+    lines += [f"  - {problem}" for problem in verdict.problems]
+    if verdict.overrides or verdict.variables:
+        lines += ["Mend them in the project, or add to the site's variables:", ""]
+        if verdict.overrides:
+            lines += ["site_settings_overrides:", *(f"  {line}" for line in _yaml(verdict.overrides))]
+        lines += _yaml(verdict.variables)
+    return "\n".join(lines)
+
+
+def _yaml(value: Mapping[str, Any]) -> list[str]:
+    """Flat YAML whose values are JSON, which YAML reads as it is."""
+    return [f"{name}: {json.dumps(item)}" for name, item in value.items()]
+
+
+# --- site_settings_overrides -----------------------------------------------------------------------------------------
+
+SECRET_SETTING = re.compile(r"SECRET|PASSWORD|TOKEN|API_?KEY|CREDENTIAL", re.IGNORECASE)
+
+
+def overlay_problems(overrides: Mapping[str, Any]) -> list[str]:
+    """What can't be laid over a settings module."""
+    problems = []
+    for name, value in overrides.items():
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(name)):
+            problems.append(f"site_settings_overrides: {name!r} is no setting's name; Django reads upper-case names only")
+        problems += [f"site_settings_overrides: {found}" for found in _secrets_in(value, str(name))]
+    return problems
+
+
+def _secrets_in(value: Any, path: str) -> list[str]:
+    if isinstance(value, Mapping):
+        if set(value) == {"$env"}:
+            return [] if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(value["$env"])) else [f"{path}: $env needs a variable's name"]
+        return [found for name, item in value.items() for found in _secrets_in(item, f"{path}.{name}")]
+    if isinstance(value, (list, tuple)):
+        return [found for number, item in enumerate(value) for found in _secrets_in(item, f"{path}[{number}]")]
+    if isinstance(value, str) and value and SECRET_SETTING.search(path.rpartition(".")[2]):
+        name = re.sub(r"\W+", "_", path).upper()
+        return [f"{path} would lie in the release's folder for the site to read. Put it into site_env and write {{$env: {name}}} here"]
+    return []
+
+
+OVERLAY = '''\
+# Made by switchyard.django from site_settings_overrides, which it lays over the project's own settings.
+import json
+import os
+
+from {base} import *  # noqa: F401,F403
+
+
+def _read(value):
+    if isinstance(value, dict):
+        if set(value) == {{"$env"}}:
+            return os.environ[value["$env"]]
+        return {{name: _read(item) for name, item in value.items()}}
+    if isinstance(value, list):
+        return [_read(item) for item in value]
+    return value
+
+
+globals().update(_read(json.loads({overrides!r})))
+
+# The project's key if it is one; otherwise the one that was made for the site.
+if not globals().get("SECRET_KEY") or SECRET_KEY.startswith("django-insecure-"):
+    SECRET_KEY = os.environ.get("SECRET_KEY") or os.environ["DJANGO_SECRET_KEY"]
+'''
+
+
+def overlay(base: str, overrides: Mapping[str, Any]) -> str:
+    """The text of the settings module that lays the overrides over the project's settings."""
+    return OVERLAY.format(base=base, overrides=json.dumps(overrides, sort_keys=True))

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts a release beside the live one and says whether traffic may reach it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, drain, env_file
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
+    Check,
+    HttpCheck,
+    Limits,
+    Report,
+    Target,
+    WebSocketCheck,
+    probe,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import UnitWatch
+
+# Sent with every request by the edge; what a probe sends differs in no header that Django decides on.
+RELEASE_HEADER = "X-Release"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What the gate has to say of an instance."""
+
+    ok: bool
+    started: bool
+    message: str
+
+
+def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None) -> list[Check]:
+    """The probes that a release must pass, as its manifest names them."""
+    headers = {
+        "Host": wanted["host"],
+        "X-Forwarded-Proto": wanted["scheme"],
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Real-IP": "127.0.0.1",
+        "User-Agent": "switchyard-probe",
+    }
+    found: list[Check] = [HttpCheck(wanted["health_path"], headers=headers, response_headers=response_headers or {})]
+    if wanted["websocket_path"]:
+        found.append(WebSocketCheck(wanted["websocket_path"], headers=headers))
+    return found
+
+
+def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Limits) -> Passed:
+    """Start the instance where it doesn't run, probe it over its own socket, and stop it again where it fails."""
+    unit = layout.unit(release)
+    drain.cancel(layout, release)
+    running = subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+    since = diagnosis.now()
+    if not running:
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
+        subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
+    report = probe(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
+    if report.ok:
+        return Passed(True, not running, f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms")
+    message = explain(layout, manifest, unit, since, report)
+    if not running:
+        subprocess.run(["systemctl", "stop", unit], check=False)
+        subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
+    return Passed(False, not running, message)
+
+
+def explain(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str, report: Report) -> str:
+    """What failed, the line of evidence and the way to mend it."""
+    path = layout.environment(manifest["environment"])
+    variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
+    found = diagnosis.explain(unit, since, variables)
+    return "\n".join(part for part in (found, f"The probe says: {report.failure}: {report.evidence}", report.hint) if part)

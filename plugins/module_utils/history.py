@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was live when, who moved it, and therefore what a rollback goes back to.
+
+The order of releases comes from here, never from a file's time stamp. Each line of history.jsonl is an intent, written
+before anything moves, or the outcome of the intent before it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import disk
+
+
+@dataclass(frozen=True)
+class Move:
+    """One finished cutover."""
+
+    operation: str
+    source: str | None
+    target: str
+    result: str
+    explicit: bool
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Every entry, oldest first. A last line that a power cut left unfinished is not an entry."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_text().splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            continue
+    return entries
+
+
+def record(path: Path, phase: str, **fields: Any) -> None:
+    """Append an intent or an outcome."""
+    disk.append_line(path, json.dumps({"phase": phase, "at": round(time.time(), 3), **fields}, sort_keys=True))
+
+
+def moves(entries: list[dict[str, Any]]) -> list[Move]:
+    """The cutovers that ended well, oldest first."""
+    return [
+        Move(entry["operation"], entry.get("from"), entry["to"], entry["result"], entry.get("explicit", False))
+        for entry in entries
+        if entry["phase"] == "outcome" and entry["result"] == "live"
+    ]
+
+
+def rejected(entries: list[dict[str, Any]]) -> set[str]:
+    """The releases that were rolled away from and that nobody has called back by name since."""
+    marked: set[str] = set()
+    for move in moves(entries):
+        if move.operation == "rollback" and move.source:
+            marked.add(move.source)
+        marked.discard(move.target)
+    return marked
+
+
+def rollback_target(entries: list[dict[str, Any]], live: str | None, present: set[str]) -> str | None:
+    """The last release that was live and healthy before this one, is still whole on the host and is not rejected."""
+    unwanted = rejected(entries)
+    for move in reversed(moves(entries)):
+        if move.target != live and move.target in present and move.target not in unwanted:
+            return move.target
+    return None

@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP request over a unix socket or TCP, within a time limit that a slow server cannot stretch."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.switchyard.django.plugins.module_utils import websocket
+from ansible_collections.switchyard.django.plugins.module_utils.page_text import excerpt, printable, without_query
+
+HOST = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+
+_LONGEST_SOCKET_PATH = 107
+_LONGEST_BODY = 1024 * 1024
+_QUEUE_FULL_WAIT = 0.05
+_CLOSE_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the application listens: a unix socket or, without one, a host and a port."""
+
+    unix_socket: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        if self.unix_socket is None:
+            if not HOST.fullmatch(self.host):
+                raise ValueError(f"host: {self.host!r} is neither a host name nor an address")
+            if not 1 <= self.port <= 65535:
+                raise ValueError(f"port: {self.port} is not between 1 and 65535")
+            return
+        if CONTROL_CHARACTER.search(self.unix_socket):
+            raise ValueError(f"unix_socket: {self.unix_socket!r} contains a control character")
+        if not self.unix_socket.startswith("/"):
+            raise ValueError(f"unix_socket: {self.unix_socket!r} must begin with /")
+        if len(self.unix_socket.encode()) > _LONGEST_SOCKET_PATH:
+            raise ValueError(f"unix_socket: {self.unix_socket!r} is longer than {_LONGEST_SOCKET_PATH} bytes")
+
+    def __str__(self) -> str:
+        return f"unix:{self.unix_socket}" if self.unix_socket else self.authority
+
+    @property
+    def authority(self) -> str:
+        """The Host header that is sent where the check brings none."""
+        if self.unix_socket:
+            return "localhost"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. The names of the headers are lower-case."""
+
+    status: int
+    status_line: str
+    headers: Mapping[str, str]
+    body: str
+
+    def summary(self) -> str:
+        """The status line and what tells most about it: where it leads to, or the beginning of the page."""
+        detail = without_query(self.headers["location"]) if "location" in self.headers else excerpt(self.body)
+        return f"{self.status_line}: {detail}" if detail else self.status_line
+
+
+class Connection(http.client.HTTPConnection):
+    """One connection to the target, for one request. `until` (monotonic) ends it whatever the time-outs say."""
+
+    def __init__(self, target: Target, connect_timeout: float, read_timeout: float, until: float) -> None:
+        super().__init__(target.host, target.port)
+        self.target = target
+        self.connected = False
+        self.answered_at: float | None = None
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._until = until
+        self._transport: _Transport | None = None
+        self._response: http.client.HTTPResponse | None = None
+
+    def connect(self) -> None:
+        connected = _open_socket(self.target, min(time.monotonic() + self._connect_timeout, self._until))
+        self.connected = True
+        self._transport = _Transport(connected, min(time.monotonic() + self._read_timeout, self._until))
+        # http.client asks of its socket no more than sendall, makefile and close.
+        self.sock = self._transport
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        host = header_value(headers, "host") or self.target.authority
+        others = {name: value for name, value in headers.items() if name.lower() != "host"}
+        self.request(method, path, headers={"Host": host, **others})
+        response = self._response = self.getresponse()
+        body = response.read(_LONGEST_BODY) if response.status != 101 else b""
+        if response.length and len(body) < _LONGEST_BODY:
+            raise http.client.IncompleteRead(body, response.length)
+        self.answered_at = time.monotonic()
+        version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
+        status_line = printable(f"{version} {response.status} {response.reason}")
+        names = {name.lower() for name in response.headers}
+        values = {name: ", ".join(response.headers.get_all(name, [])) for name in names}
+        text = _decode(body, response.headers.get_content_charset("utf-8"))
+        return Answer(response.status, status_line, values, text)
+
+    def close_websocket(self) -> int | None:
+        """Close as RFC 6455 asks for; the code of the server's close frame, or None if it sent none in time."""
+        if self._transport is None or self._response is None:
+            return None
+        self._transport.expires = min(time.monotonic() + _CLOSE_WAIT, self._until)
+        try:
+            self._transport.sendall(websocket.close_frame())
+            return websocket.read_close_code(self._response.fp)
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        super().close()
+
+
+class _Transport:
+    """A socket with one time limit for all that is still to come.
+
+    A socket's own time-out begins anew with each read: a server that sends a byte now and then would hold the probe
+    for ever.
+    """
+
+    def __init__(self, connected: socket.socket, expires: float) -> None:
+        self._socket = connected
+        self.expires = expires
+
+    def arm(self) -> None:
+        """Grant the next operation what is left of the time."""
+        self._socket.settimeout(_left(self.expires))
+
+    def sendall(self, data: bytes) -> None:
+        self.arm()
+        self._socket.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TransportReader(self, self._socket.makefile(mode, buffering=0)))  # type: ignore
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _TransportReader(io.RawIOBase):
+    def __init__(self, transport: _Transport, stream: io.RawIOBase) -> None:
+        super().__init__()
+        self._transport = transport
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int | None:  # type: ignore[override]
+        self._transport.arm()
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _open_socket(target: Target, expires: float) -> socket.socket:
+    if target.unix_socket:
+        return _open_unix_socket(target.unix_socket, expires)
+    return socket.create_connection((target.host, target.port), timeout=_left(expires))
+
+
+def _open_unix_socket(path: str, expires: float) -> socket.socket:
+    """Connect, and wait where the server's queue is full: unlike TCP, the kernel then refuses at once."""
+    while True:
+        unconnected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            unconnected.settimeout(_left(expires))
+            unconnected.connect(path)
+            return unconnected
+        except BlockingIOError:
+            unconnected.close()
+            time.sleep(min(_QUEUE_FULL_WAIT, _left(expires)))
+        except OSError:
+            unconnected.close()
+            raise
+
+
+def _left(expires: float) -> float:
+    left = expires - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+def header_value(headers: Mapping[str, str], wanted: str) -> str:
+    """The value of a header, however its name is capitalised; empty where it is missing. `wanted` is lower-case."""
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, errors="replace")
+    except (LookupError, UnicodeError):
+        return body.decode("utf-8", errors="replace")

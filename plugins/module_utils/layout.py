@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a site's things lie on a host: the one place that knows the paths and the names of units."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+UV = Path("/opt/switchyard/uv")
+NGINX_SITES = Path("/etc/nginx/sites-enabled")
+
+# systemd, useradd and a socket path all have to carry the name; 32 is what useradd takes.
+SITE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+RELEASE_ID = re.compile(r"[0-9a-f]{12,16}")
+RESERVED_NAMES = frozenset({"switchyard", "default", "root", "nginx", "www-data", "nobody", "daemon", "bin", "sys"})
+
+
+def site_name_problem(name: object) -> str | None:
+    """Say what is wrong with a site_name, or None."""
+    if not isinstance(name, str) or not SITE_NAME.fullmatch(name):
+        return (
+            f"site_name {name!r} can't name a unit, a user and a folder. Use 1 to 32 of a-z, 0-9 and -, "
+            "with a letter first and no - at the end, for example site_name: shop"
+        )
+    if name in RESERVED_NAMES or name.startswith("switchyard-") or name.startswith("systemd-"):
+        return f"site_name {name!r} belongs to the system. Choose another, for example {name}-site"
+    return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every path and unit name of one site."""
+
+    site: str
+
+    def __post_init__(self) -> None:
+        problem = site_name_problem(self.site)
+        if problem:
+            raise ValueError(problem)
+
+    # What root trusts: root's all along the path.
+    @property
+    def etc(self) -> Path:
+        return Path("/etc/switchyard") / self.site
+
+    @property
+    def current(self) -> Path:
+        return self.etc / "current"
+
+    @property
+    def history(self) -> Path:
+        return self.etc / "history.jsonl"
+
+    @property
+    def secrets(self) -> Path:
+        return self.etc / "secrets.json"
+
+    def record(self, release: str) -> Path:
+        """The folder that holds a release's manifest, its unit and nginx's part of it."""
+        return self.etc / "releases" / release
+
+    def manifest(self, release: str) -> Path:
+        return self.record(release) / "release.json"
+
+    def environment(self, digest: str) -> Path:
+        return self.etc / "env" / f"{digest}.env"
+
+    def lock(self, inputs: str) -> Path:
+        return self.etc / "locks" / f"{inputs}.txt"
+
+    # What the site reads, and the two folders that it may write.
+    @property
+    def srv(self) -> Path:
+        return Path("/srv") / self.site
+
+    def release(self, release: str) -> Path:
+        return self.srv / "releases" / release
+
+    def code(self, release: str) -> Path:
+        return self.release(release) / "code"
+
+    def static(self, release: str) -> Path:
+        return self.release(release) / "static"
+
+    def settings(self, release: str) -> Path:
+        """The folder of the settings module that lays site_settings_overrides over the project's settings."""
+        return self.release(release) / "settings"
+
+    def venv(self, digest: str) -> Path:
+        return self.srv / "venvs" / digest
+
+    @property
+    def data(self) -> Path:
+        return self.srv / "data"
+
+    @property
+    def media(self) -> Path:
+        return self.srv / "media"
+
+    @property
+    def earlier_static(self) -> Path:
+        return self.srv / "static"
+
+    @property
+    def cache(self) -> Path:
+        return Path("/var/cache/switchyard") / self.site
+
+    # What systemd and nginx know.
+    def unit(self, release: str) -> str:
+        return f"{self.site}@{release}.service"
+
+    @property
+    def boot_unit(self) -> str:
+        return f"{self.site}.service"
+
+    def socket(self, release: str) -> Path:
+        return Path("/run") / self.site / release / "app.sock"
+
+    @property
+    def edge(self) -> Path:
+        return NGINX_SITES / f"{self.site}.conf"
+
+    def folders(self) -> list[tuple[Path, str, str, str]]:
+        """Path, mode, owner and group of every folder that outlives a release.
+
+        /srv/SITE can be passed but not listed, so that nginx reaches static and media files and no other site's
+        user finds anything.
+        """
+        site = self.site
+        return [
+            (self.etc.parent, "0755", "root", "root"),
+            (self.etc, "0755", "root", "root"),
+            (self.etc / "releases", "0755", "root", "root"),
+            (self.etc / "locks", "0755", "root", "root"),
+            (self.etc / "env", "0700", "root", "root"),
+            (self.srv, "0711", "root", "root"),
+            (self.srv / "releases", "0711", "root", "root"),
+            (self.srv / "venvs", "0750", "root", site),
+            (self.earlier_static, "0755", "root", "root"),
+            (self.data, "0700", site, site),
+            (self.media, "2750", site, "www-data"),
+            (self.cache.parent, "0755", "root", "root"),
+            (self.cache, "0700", site, site),
+            (Path("/run") / site, "0710", site, "www-data"),
+        ]

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a project's requirements and the app servers' packages into one lock with hashes, and a lock into a venv.
+
+Both are uv's work, done in the sandbox as the site's user. What is resolved once stays: the lock is the release's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_collections.switchyard.django.plugins.module_utils import disk, ownership, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
+
+PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==")
+
+
+class LockError(Exception):
+    """uv could not resolve or install; the message is uv's own reason."""
+
+
+def digest(text: str) -> str:
+    """The digest that names a lock."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make(
+    layout: Layout, kind: str, files: Mapping[str, str], packages: list[str], build_environment: Mapping[str, str]
+) -> str:
+    """Resolve, and return the text of the lock."""
+    workshop = layout.cache / "lock"
+    shutil.rmtree(workshop, ignore_errors=True)
+    workshop.mkdir()
+    for name, text in {**files, "switchyard-servers.in": "".join(f"{package}\n" for package in packages)}.items():
+        path = workshop / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    ownership.give(workshop, layout.site)
+    project = next(iter(files))
+    if kind == "uv":
+        exported = _uv(layout, workshop, build_environment, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header")
+        project, given = "switchyard-project.txt", exported
+        disk.write(workshop / project, exported.encode(), 0o644)
+    else:
+        given = "\n".join(files.values())
+    resolved = _uv(
+        layout,
+        workshop,
+        build_environment,
+        *("pip", "compile", "--universal", "--generate-hashes", "--no-header", "--no-annotate", "--python", "/usr/bin/python3"),
+        *(project, "switchyard-servers.in"),
+    )
+    shutil.rmtree(workshop)
+    return with_hashes_of(given, resolved)
+
+
+def with_hashes_of(given: str, resolved: str) -> str:
+    """The resolution, in which a package that the project pins with hashes keeps exactly those."""
+    blocks = {name: block for name, block in _blocks(given) if "--hash=" in block}
+    return "".join(blocks.get(name, block) for name, block in _blocks(resolved))
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """Each requirement with its continuation lines, under its normalised name and its marker."""
+    joined = re.sub(r"\\\n\s*", "\0", text)
+    found = []
+    for line in joined.splitlines():
+        pinned = PINNED.match(line.strip())
+        if pinned:
+            name = re.sub(r"[-_.]+", "-", pinned.group(1)).lower()
+            version = re.split(r"[\s;\0]", line.split("==", 1)[1].strip())[0]
+            marker = line.split(";", 1)[1].split("\0", 1)[0].strip() if ";" in line else ""
+            found.append((f"{name}=={version};{marker}", line.strip().replace("\0", " \\\n    ").replace("  \\", " \\") + "\n"))
+        elif line.strip() and not line.lstrip().startswith(("#", "-")):
+            found.append((line.strip(), line.strip().replace("\0", " \\\n    ") + "\n"))
+    return found
+
+
+def is_whole(venv: Path) -> bool:
+    """Whether a venv was finished: its lock is written into it last."""
+    return (venv / "switchyard.lock").exists()
+
+
+def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[str, str]) -> None:
+    """Make the venv of a lock: the site's user's while it is made, root's from then on."""
+    shutil.rmtree(venv, ignore_errors=True)
+    venv.mkdir(mode=0o750)
+    ownership.give(venv, layout.site)
+    requirements = layout.cache / "install.txt"
+    disk.write(requirements, lock.encode(), 0o644)
+    _uv(layout, layout.cache, build_environment, "venv", "--python", "/usr/bin/python3", "--allow-existing", str(venv), writable=venv)
+    _uv(
+        layout,
+        layout.cache,
+        build_environment,
+        *("pip", "install", "--python", str(venv / "bin/python"), "--require-hashes", "--compile-bytecode"),
+        *("--link-mode", "copy", "-r", str(requirements)),
+        writable=venv,
+    )
+    requirements.unlink()
+    ownership.take(venv, layout.site)
+    disk.write(venv / "switchyard.lock", lock.encode(), 0o644)
+    disk.sync_folder(venv.parent)
+
+
+def venv_name(lock_digest: str, python: str) -> str:
+    """Name a venv by its lock and the Python that it is made with, for example 3.11."""
+    return disk.digest({"lock": lock_digest, "python": python}, 16)
+
+
+def _uv(
+    layout: Layout, cwd: Path, build_environment: Mapping[str, str], *arguments: str, writable: Path | None = None
+) -> str:
+    done = sandbox.run(
+        layout,
+        "build",
+        [UV / "bin/uv", *arguments],
+        cwd=cwd,
+        writable=[layout.cache, *([writable] if writable else [])],
+        environment={
+            "UV_CACHE_DIR": str(layout.cache / "uv"),
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "HOME": str(layout.cache),
+            **build_environment,
+        },
+    )
+    if done.rc:
+        raise LockError(reason(done.stderr) or f"uv ended with {done.rc}")
+    return done.stdout
+
+
+def reason(stderr: str) -> str:
+    """What uv says went wrong, without its progress lines."""
+    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
+    start = next((number for number, line in enumerate(lines) if re.match(r"\s*(×|error)", line)), max(0, len(lines) - 10))
+    return "\n".join(lines[start : start + 25])

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges a site's variables on the controller, before any host is touched."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import django_environment, django_settings, env_file, environment
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
+
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+URL_PATH = re.compile(r"/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*(\?[A-Za-z0-9._~%&+,=:@/-]*)?")
+STACKS = ("wsgi", "asgi")
+
+
+def problems(variables: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with the variables themselves; each names the variable and the way out."""
+    found = [site_name_problem(variables["site_name"])]
+    found.append(_mode_problem(variables["serve_mode"]))
+    found += [_domain_problem(domain) for domain in variables["site_domains"]]
+    if not variables["site_domains"]:
+        found.append("site_domains is empty. List the host names under which the site answers, for example [shop.example.org]")
+    for name in ("site_package", "site_settings"):
+        if not DOTTED.fullmatch(str(variables[name])):
+            found.append(f"{name} {variables[name]!r} is no Python name. Give it with dots, for example {_EXAMPLES[name]}")
+    for name in ("site_health_path", "site_websocket_path"):
+        if variables[name] and not URL_PATH.fullmatch(variables[name]):
+            found.append(f"{name} {variables[name]!r} is no URL path. It starts with / and has no space, for example /health/")
+    if not variables["site_health_path"]:
+        found.append("site_health_path is empty, so nothing could be probed. Name a page that answers 200, for example /health/")
+    if not variables["site_source"]:
+        found.append("site_source is empty. Give a git URL, or the folder that holds manage.py")
+    found += django_settings.overlay_problems(variables["site_settings_overrides"])
+    return [problem for problem in found if problem]
+
+
+_EXAMPLES = {"site_package": "shop", "site_settings": "shop.settings"}
+
+
+def _mode_problem(mode: str) -> str | None:
+    if mode in ("", *STACKS):
+        return None
+    return f"serve_mode {mode!r} is no stack. Use serve_mode=wsgi or serve_mode=asgi, or leave it out to keep the one that is live"
+
+
+def _domain_problem(domain: object) -> str | None:
+    if isinstance(domain, str) and (DOMAIN.fullmatch(domain) or _is_address(domain)):
+        return None
+    return (
+        f"site_domains has {domain!r}, which is no host name. Use letters, digits, - and dots, without scheme, port or path, "
+        "for example shop.example.org"
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[str]:
+    """What is wrong with site_env; never a value."""
+    given: dict[str, str] = {}
+    found = []
+    for name, value in variables["site_env"].items():
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            found.append(f"site_env.{name} is no text. Put its value in quotes, as the program should read it")
+        elif name in environment.OURS and not (name == "DJANGO_SETTINGS_MODULE" and value == variables["site_settings"]):
+            found.append(f"site_env.{name} belongs to the deploy: {environment.OURS[name]}. Take it out of site_env")
+        elif name not in environment.OURS:
+            given[name] = str(value)
+    try:
+        env_file.render(given)
+    except ValueError as problem:
+        found.append(f"site_env: {problem}")
+        return found
+    composed = environment.with_defaults(given, variables["site_domains"], layout)
+    for finding in django_environment.judge_django(composed, domains=variables["site_domains"]):
+        if finding.level == "error":
+            found.append(f"site_env.{finding.key}: {finding.message} {finding.hint}".strip())
+    return found
+
+
+def project_root(package: str, files: frozenset[str]) -> str | None:
+    """The folder of the source in which `package` can be imported: the top, or the one folder that holds it."""
+    inner = package.replace(".", "/") + "/"
+    roots = {name[: name.index(inner)] for name in files if name.startswith(inner) or f"/{inner}" in name}
+    roots = {root for root in roots if root == "" or root.endswith("/")}
+    with_manage = {root for root in roots if f"{root}manage.py" in files}
+    for root in sorted(with_manage or roots, key=lambda one: (one.count("/"), one)):
+        return root.rstrip("/")
+    return None

@@ -1,0 +1,270 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a release on a host: code, then what Django says of it, static files, and the record that makes it whole.
+
+The manifest is written last. A release without one is half-made: it is never live, never a rollback's target, and the
+next run makes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    django_settings,
+    env_file,
+    masking,
+    ownership,
+    sandbox,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+TOKEN = re.compile(r"@([A-Z_]+)@")
+
+
+class ReleaseError(Exception):
+    """The release can't be made; the message is for the user."""
+
+
+def identifier(inputs: Mapping[str, Any]) -> str:
+    """Name a release by what it is made from; the same on every host."""
+    return disk.digest(dict(inputs), 12)
+
+
+# --- code ------------------------------------------------------------------------------------------------------------
+
+
+def unpack(layout: Layout, release: str, archive: Path) -> None:
+    """Lay the code down as root's, readable by the site alone."""
+    final = layout.code(release)
+    shutil.rmtree(layout.release(release), ignore_errors=True)
+    layout.release(release).mkdir(mode=0o711)
+    partial = final.with_name("code.partial")
+    partial.mkdir()
+    with tarfile.open(archive) as tar:
+        # Links come last, so that no file is ever written through one.
+        for member in sorted(tar.getmembers(), key=lambda one: not one.isreg()):
+            _extract(tar, member, partial)
+    ownership.take(partial, layout.site)
+    os.rename(partial, final)
+    disk.sync_folder(final.parent)
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts or not (member.isreg() or member.issym()):
+        raise ReleaseError(f"the source holds {member.name!r}, which is neither a file nor a link inside it")
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if member.issym():
+        path.symlink_to(member.linkname)
+        return
+    content = tar.extractfile(member)
+    if content is None:
+        raise ReleaseError(f"the source's archive is damaged at {member.name!r}")
+    with content, path.open("xb") as stream:
+        shutil.copyfileobj(content, stream)
+    path.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def adopt(layout: Layout, release: str, built: str) -> None:
+    """Take code and static files of a release that was built from the same inputs, by hard links."""
+    shutil.rmtree(layout.release(release), ignore_errors=True)
+    shutil.copytree(layout.release(built), layout.release(release), symlinks=True, copy_function=os.link)
+    disk.sync_folder(layout.release(release).parent)
+
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a release is to be, as the controller resolved it."""
+
+    release: str
+    root: str
+    entry_point: str
+    settings_module: str
+    overrides: dict[str, Any]
+    environment: str
+    venv: str
+    domains: list[str]
+    health_path: str
+    hosts: int
+    files: list[dict[str, str]]
+    manifest: dict[str, Any]
+    links: dict[str, str]
+
+
+def python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
+    """What the release's Python is told beside the site's environment file; the unit says the same."""
+    code = layout.code(wanted.release) / wanted.root
+    module = django_settings.OVERLAY_MODULE if wanted.overrides else wanted.settings_module
+    return {
+        "DJANGO_SETTINGS_MODULE": module,
+        "PYTHONPATH": f"{layout.settings(wanted.release)}:{code}",
+        "PYTHONUNBUFFERED": "1",
+        "RELEASE_ID": wanted.release,
+        "RELEASE_COMMIT": wanted.manifest.get("commit") or "",
+        "HOME": str(layout.data),
+    }
+
+
+def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict[str, Any]:
+    """Ask Django, and with `build` collect static files and compile the code as well.
+
+    :param inspector: the text of django_inspector.py
+    """
+    tree, static = layout.release(wanted.release), layout.static(wanted.release)
+    code = layout.code(wanted.release) / wanted.root
+    if build:
+        _lay_settings(layout, wanted)
+        static.mkdir(mode=0o755, exist_ok=True)
+        for folder in (layout.code(wanted.release), static):
+            ownership.give(folder, layout.site)
+    marker = secrets.token_hex(16)
+    question = {
+        "marker": marker,
+        "build": build,
+        "health_path": wanted.health_path,
+        "entry_point": wanted.entry_point,
+        "static": str(static),
+        "code": str(layout.code(wanted.release)),
+    }
+    try:
+        done = sandbox.run(
+            layout,
+            "build",
+            [layout.venv(wanted.venv) / "bin/python", "-"],
+            cwd=code,
+            writable=[tree] if build else [],
+            environment_file=layout.environment(wanted.environment),
+            environment={**python_environment(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
+            stdin=inspector.replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1),
+        )
+    finally:
+        if build:
+            ownership.take(layout.code(wanted.release), layout.site)
+            ownership.take(static, layout.site, public=True)
+    before, found, answer = done.stdout.rpartition(marker)
+    if not found:
+        said = masking.mask(f"{before}\n{done.stderr}", _variables(layout, wanted.environment))
+        raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
+    report = json.loads(answer)
+    for said in (*report["problems"], *report.get("checks", [])):
+        said["message"] = masking.mask(said["message"], _variables(layout, wanted.environment))
+    return report
+
+
+def is_built(layout: Layout, release: str) -> bool:
+    """Whether the static files of a release are there: taken from another one, or collected and judged before."""
+    return _seal(layout, release).exists()
+
+
+def seal(layout: Layout, release: str) -> None:
+    """Say that nothing is left to build."""
+    disk.write(_seal(layout, release), b"", 0o644)
+
+
+def _seal(layout: Layout, release: str) -> Path:
+    return layout.release(release) / "built"
+
+
+def migrate(layout: Layout, wanted: Wanted) -> str:
+    """Apply the migrations and return what Django printed."""
+    done = sandbox.run(
+        layout,
+        "migrate",
+        [layout.venv(wanted.venv) / "bin/python", "-m", "django", "migrate", "--no-input", "--no-color"],
+        cwd=layout.code(wanted.release) / wanted.root,
+        environment_file=layout.environment(wanted.environment),
+        environment={**python_environment(layout, wanted), "PYTHONDONTWRITEBYTECODE": "1"},
+        limit=4 * 3600,
+    )
+    variables = _variables(layout, wanted.environment)
+    if done.rc:
+        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables)
+        raise ReleaseError(f"migrate ended with {done.rc}; the live release still serves. It said last:\n{said[-2000:]}")
+    return masking.mask(done.stdout, variables)
+
+
+def _lay_settings(layout: Layout, wanted: Wanted) -> None:
+    folder = layout.settings(wanted.release)
+    folder.mkdir(mode=0o750, exist_ok=True)
+    if wanted.overrides:
+        module = folder / f"{django_settings.OVERLAY_MODULE}.py"
+        module.write_text(django_settings.overlay(wanted.settings_module, wanted.overrides))
+    ownership.take(folder, layout.site)
+
+
+def _variables(layout: Layout, environment: str) -> dict[str, str]:
+    parsed = env_file.parse(layout.environment(environment).read_bytes())
+    return {assignment.key: assignment.value for assignment in parsed.assignments}
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Write unit, nginx's part and, last of all, the manifest; return the manifest."""
+    settings = report["settings"]
+    values = {
+        "RELEASE": wanted.release,
+        "ENVIRONMENT": wanted.environment,
+        "VENV": str(layout.venv(wanted.venv)),
+        "COMMIT": wanted.manifest.get("commit") or "",
+        "SOCKET": str(layout.socket(wanted.release)),
+        "SETTINGS_MODULE": python_environment(layout, wanted)["DJANGO_SETTINGS_MODULE"],
+        "STATIC_ROOT": settings["STATIC_ROOT"],
+        "STATIC_URL": settings["STATIC_URL"] if settings["STATIC_ROOT"] and _is_location(settings["STATIC_URL"]) else "",
+        "MEDIA_ROOT": settings["MEDIA_ROOT"],
+        "MEDIA_URL": settings["MEDIA_URL"] if settings["MEDIA_ROOT"] and _is_location(settings["MEDIA_URL"]) else "",
+    }
+    folder = layout.record(wanted.release)
+    shutil.rmtree(folder, ignore_errors=True)
+    rendered = {
+        fill(one["path"], values): fill(one["content"], values)
+        for one in wanted.files
+        if not one.get("needs") or values[one["needs"]]
+    }
+    for name, text in sorted(rendered.items()):
+        path = folder / name
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        disk.write(path, text.encode(), 0o644)
+    manifest = {
+        **wanted.manifest,
+        "id": wanted.release,
+        "environment": wanted.environment,
+        "venv": wanted.venv,
+        "settings": {name: settings[name] for name in ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT")},
+        "migrations": report["migrations"],
+        "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
+    }
+    disk.write(layout.manifest(wanted.release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
+    for link, target in wanted.links.items():
+        disk.point(Path(fill(link, values)), str(folder / fill(target, values)))
+    return manifest
+
+
+def _is_location(url: str) -> bool:
+    return url.startswith("/") and url != "/"
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put values in for tokens such as @RELEASE@. A line with a token that has no value is left out."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if all(values.get(token, "") for token in TOKEN.findall(line)):
+            lines.append(TOKEN.sub(lambda match: values[match.group(1)], line))
+    return "".join(lines)

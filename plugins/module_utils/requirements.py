@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds what a project says of its dependencies, on the controller, and names it by a digest.
+
+Two forms are known: requirements.txt, pinned with hashes or not, with the files that it includes; and pyproject.toml
+with uv.lock. The host turns either into one lock (see locks.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ansible_collections.switchyard.django.plugins.module_utils import disk
+
+INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)")
+LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)")
+
+
+class RequirementsError(Exception):
+    """The project's requirements can't be used; the message names the variable and the way out."""
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """The files that say what a project depends on. The first of `files` is where reading starts."""
+
+    kind: str
+    files: dict[str, str]
+
+    def digest(self, packages: list[str]) -> str:
+        """Name what a lock is made from: the project's files and the packages of the site's app servers."""
+        return disk.digest({"kind": self.kind, "files": self.files, "packages": sorted(packages)}, 16)
+
+
+def find(wanted: str, names: frozenset[str], read: Callable[[str], str]) -> Requirements:
+    """Return the project's requirements.
+
+    :param wanted: site_requirements, or "" to look for uv.lock, then requirements.txt
+    :param names: the files of the source
+    """
+    name = wanted or next((name for name in ("uv.lock", "requirements.txt") if name in names), "")
+    if not name:
+        near = sorted(path for path in names if re.search(r"requirements[^/]*\.(txt|in)$|(^|/)uv\.lock$", path))
+        found = f" It has {', '.join(near[:5])}: name one with site_requirements." if near else ""
+        raise RequirementsError(
+            "site_source has no requirements.txt and no pyproject.toml with uv.lock at its top, so nothing says what to "
+            f"install.{found or ' Add one (pip freeze > requirements.txt is a start), or name another file with site_requirements.'}"
+        )
+    if name not in names:
+        raise RequirementsError(f"site_requirements {name!r} is not in site_source. Give a path relative to the source's top")
+    if PurePosixPath(name).name == "uv.lock":
+        project = str(PurePosixPath(name).with_name("pyproject.toml"))
+        if project not in names:
+            raise RequirementsError(f"site_source has {name}, but no {project} beside it. Commit both")
+        return Requirements("uv", {"uv.lock": read(name), "pyproject.toml": read(project)})
+    files: dict[str, str] = {}
+    _collect(name, names, read, files)
+    return Requirements("requirements", files)
+
+
+def _collect(name: str, names: frozenset[str], read: Callable[[str], str], files: dict[str, str]) -> None:
+    if name in files:
+        return
+    files[name] = read(name)
+    for number, line in enumerate(files[name].splitlines(), start=1):
+        if LOCAL.search(line):
+            raise RequirementsError(
+                f"{name} line {number} names a local path ({line.strip()}). The release's own code is importable as it is: "
+                "take the line out, or publish the package to an index"
+            )
+        included = INCLUDE.match(line)
+        if not included:
+            continue
+        other = _beside(name, included.group(1))
+        if other not in names:
+            raise RequirementsError(f"{name} line {number} includes {included.group(1)}, which is not in site_source. Commit it")
+        _collect(other, names, read, files)
+
+
+def _beside(name: str, other: str) -> str:
+    parts: list[str] = []
+    for part in (PurePosixPath(name).parent / other).parts:
+        if part == ".." and parts:
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)

@@ -1,0 +1,282 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns site_source and site_version into one archive, on the controller, so that no host needs credentials.
+
+A git URL is resolved to a commit and fetched with its submodules. A local folder is taken as it is, committed or not,
+without what git ignores. Either way the result is a tar file in the controller's cache, named by the digest of what is
+in it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ansible_collections.switchyard.django.plugins.module_utils import disk
+
+KEPT_ARCHIVES = 20
+# What never belongs to a release, for folders that no git looks after.
+LEFT_OUT = frozenset({".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".tox", ".mypy_cache"})
+GIT_URL = re.compile(r"(?:(?:https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+)")
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+class SourceError(Exception):
+    """The source can't be had; the message names the variable and the way out."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a release is made of."""
+
+    origin: str
+    commit: str | None
+    tree: str
+    archive: Path
+    files: frozenset[str]
+
+    @property
+    def identity(self) -> str:
+        """What names the code: the commit of a git URL, the content of a folder."""
+        return self.commit if self.commit and not self.commit.endswith("-dirty") and self.origin != "folder" else self.tree
+
+    def read(self, name: str) -> str:
+        """The text of one file."""
+        with tarfile.open(self.archive) as archive:
+            member = archive.extractfile(name)
+            if member is None:
+                raise SourceError(f"{name} in site_source is not a file")
+            return member.read().decode("utf-8", "replace")
+
+
+def without_credentials(text: str) -> str:
+    """A URL, or a message with URLs, whose user names and passwords are masked."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
+
+
+def resolve(source: str, version: str, base: Path, cache: Path) -> Source:
+    """Find the source and return it as an archive.
+
+    :param source: git URL, or a folder, relative to base
+    :param version: git ref, or "" for the remote's HEAD; only for git URLs
+    """
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = (base / Path(source).expanduser()).resolve() if not GIT_URL.fullmatch(source) else None
+    if folder is None:
+        return _from_git(source, version, cache)
+    if not folder.is_dir():
+        raise SourceError(
+            f"site_source {source!r} is neither a git URL nor a folder ({folder} doesn't exist). Give a URL such as "
+            "https://git.example.org/shop.git, or the path of the folder that holds manage.py"
+        )
+    if _is_bare(folder):
+        return _from_git(str(folder), version, cache)
+    if version:
+        raise SourceError(
+            f"site_version {version!r} goes with a git URL, but site_source {source!r} is a folder, which is deployed as it "
+            f"is. Leave site_version out, or write site_source: file://{folder}"
+        )
+    return _from_folder(folder, cache)
+
+
+# --- git -----------------------------------------------------------------------------------------------------------
+
+
+def _git(*arguments: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        ["git", *(str(part) for part in arguments)],
+        cwd=cwd,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_ADVICE": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        lines = [line for line in done.stderr.strip().splitlines() if line] or [f"git ended with {done.returncode}"]
+        raise SourceError(without_credentials(lines[0]))
+    return done.stdout
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def _from_git(url: str, version: str, cache: Path) -> Source:
+    if shutil.which("git") is None:
+        raise SourceError("site_source is a git URL, but the controller has no git. Install git where ansible-playbook runs")
+    if version.startswith("-") or re.search(r"[\s~^:?*\[\\\x00-\x1f]", version):
+        raise SourceError(f"site_version {version!r} can't be a git ref. Give a branch, a tag or a commit")
+    shown = without_credentials(url)
+    mirror = cache / "git" / disk.digest(url, 24)
+    commit = _commit(url, version, shown, mirror)
+    name = disk.digest({"commit": commit, "url": url}, 32)
+    archive = cache / "sources" / f"{name}.tar.gz"
+    if not archive.exists():
+        _fetch(url, commit, version, shown, mirror)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            tree = Path(scratch) / "tree"
+            _git("clone", "--quiet", "--no-checkout", "--shared", mirror, tree)
+            _git("checkout", "--quiet", "--detach", commit, cwd=tree)
+            # Relative submodule URLs are relative to the real remote, not to the mirror.
+            _git("remote", "set-url", "origin", url, cwd=tree)
+            if (tree / ".gitmodules").exists():
+                try:
+                    _git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1", cwd=tree)
+                except SourceError as problem:
+                    raise SourceError(f"site_source {shown}: its submodules can't be fetched: {problem}") from None
+            _pack(tree, _walk(tree), archive)
+    return _opened("git", commit, archive)
+
+
+def _commit(url: str, version: str, shown: str, mirror: Path) -> str:
+    """The full commit that a ref means today."""
+    if COMMIT.fullmatch(version) and len(version) == 40:
+        return version
+    try:
+        listing = _git("ls-remote", "--", url)
+    except SourceError as problem:
+        raise SourceError(f"site_source {shown} can't be read: {problem}. Check the URL and the controller's access to it") from None
+    refs = {ref: commit for commit, ref in (line.split("\t", 1) for line in listing.splitlines())}
+    if not version:
+        if "HEAD" not in refs:
+            raise SourceError(f"site_source {shown} has no commit yet. Push one, or name a branch with site_version")
+        return refs["HEAD"]
+    for candidate in (version, f"refs/tags/{version}^{{}}", f"refs/tags/{version}", f"refs/heads/{version}"):
+        if candidate in refs:
+            return refs[candidate]
+    if COMMIT.fullmatch(version):
+        _fetch(url, None, version, shown, mirror)
+        try:
+            return _git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}", cwd=mirror).strip()
+        except SourceError:
+            pass
+    names = sorted(re.sub(r"refs/(heads|tags)/", "", ref) for ref in refs if re.match(r"refs/(heads|tags)/[^^]*$", ref))
+    known = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    raise SourceError(f"site_version {version!r} is no branch, tag or commit of {shown}. It has: {known}")
+
+
+def _fetch(url: str, commit: str | None, version: str, shown: str, mirror: Path) -> None:
+    if not mirror.exists():
+        mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _git("init", "--quiet", "--bare", mirror)
+    if commit and _has(mirror, commit):
+        return
+    try:
+        _git("fetch", "--quiet", "--force", "--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", cwd=mirror)
+        if commit and not _has(mirror, commit):
+            _git("fetch", "--quiet", "--", url, commit, cwd=mirror)
+    except SourceError as problem:
+        raise SourceError(f"site_version {version or 'HEAD'!r} of {shown} can't be fetched: {problem}") from None
+
+
+def _has(mirror: Path, commit: str) -> bool:
+    try:
+        _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=mirror)
+    except SourceError:
+        return False
+    return True
+
+
+# --- folders and archives --------------------------------------------------------------------------------------------
+
+
+def _from_folder(folder: Path, cache: Path) -> Source:
+    tracked = _git_view(folder)
+    names = tracked if tracked is not None else _walk(folder)
+    seal = hashlib.sha256()
+    for name in names:
+        path = folder / name
+        kind, content = ("l", os.readlink(path).encode()) if path.is_symlink() else ("f", path.read_bytes())
+        executable = kind == "f" and bool(path.stat().st_mode & 0o100)
+        seal.update(disk.canonical([name, kind, executable, hashlib.sha256(content).hexdigest()]))
+    archive = cache / "sources" / f"{seal.hexdigest()[:32]}.tar.gz"
+    if not archive.exists():
+        _pack(folder, names, archive)
+    return _opened("folder", _folder_commit(folder) if tracked is not None else None, archive)
+
+
+def _git_view(folder: Path) -> list[str] | None:
+    """The files that git would not ignore, or None where git doesn't look after the folder."""
+    try:
+        listing = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=folder)
+    except (SourceError, OSError):
+        return None
+    names = set()
+    for name in filter(None, listing.split("\0")):
+        if _is_folder(folder / name):  # a submodule, or a checkout inside this one
+            names |= {os.path.join(name, inner) for inner in _git_view(folder / name) or _walk(folder / name)}
+        elif os.path.lexists(folder / name):
+            names.add(name)
+    return sorted(names)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _folder_commit(folder: Path) -> str | None:
+    try:
+        commit = _git("rev-parse", "--verify", "--quiet", "HEAD", cwd=folder).strip()
+        changed = _git("status", "--porcelain", "--", ".", cwd=folder).strip()
+    except SourceError:
+        return None
+    return f"{commit}-dirty" if changed else commit
+
+
+def _walk(folder: Path) -> list[str]:
+    names = []
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        folders[:] = sorted(name for name in folders if name not in LEFT_OUT and name not in links)
+        names += [os.path.relpath(os.path.join(parent, name), folder) for name in files + links if name not in LEFT_OUT]
+    return sorted(names)
+
+
+def _pack(folder: Path, names: Iterable[str], archive: Path) -> None:
+    """Write an archive that is the same, byte for byte, for the same files."""
+    archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=archive.parent)
+    try:
+        with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed:
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                for name in names:
+                    _add(tar, folder, name)
+        os.replace(temporary, archive)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    for old in sorted(archive.parent.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)[:-KEPT_ARCHIVES]:
+        old.unlink(missing_ok=True)
+
+
+def _add(tar: tarfile.TarFile, folder: Path, name: str) -> None:
+    member = tarfile.TarInfo(PurePosixPath(name).as_posix())
+    path = folder / name
+    if path.is_symlink():
+        member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
+        tar.addfile(member)
+        return
+    content = path.read_bytes()
+    member.size = len(content)
+    member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _opened(origin: str, commit: str | None, archive: Path) -> Source:
+    with tarfile.open(archive) as tar:
+        files = frozenset(tar.getnames())
+    os.utime(archive)
+    return Source(origin, commit, archive.name.split(".", 1)[0], archive, files)

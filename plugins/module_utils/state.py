@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads, in one go and without changing anything, what a host holds of a site."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks
+from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
+
+
+def manifest(layout: Layout, release: str) -> dict[str, Any] | None:
+    """What a release is; None where it is not there or only half made."""
+    try:
+        return json.loads(layout.manifest(release).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def manifests(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Every whole release on the host, by identifier."""
+    folder = layout.etc / "releases"
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    found = {name: manifest(layout, name) for name in names}
+    return {name: content for name, content in found.items() if content}
+
+
+def live_release(layout: Layout) -> str | None:
+    """The release that `current` names."""
+    try:
+        return os.path.basename(os.readlink(layout.current))
+    except OSError:
+        return None
+
+
+def running_instances(layout: Layout) -> dict[str, int]:
+    """The main PID of every instance that runs, by release."""
+    done = subprocess.run(
+        ["systemctl", "show", f"{layout.site}@*.service", "--property=Id,ActiveState,MainPID"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    running = {}
+    for block in done.stdout.strip().split("\n\n"):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if fields.get("ActiveState") == "active":
+            running[fields["Id"].partition("@")[2].removesuffix(".service")] = int(fields["MainPID"])
+    return running
+
+
+def conflict(layout: Layout) -> str | None:
+    """Say what else on the host has the site's name, or None where it is ours or free."""
+    if marker(layout).exists():
+        return None
+    site = layout.site
+    try:
+        pwd.getpwnam(site)
+        return f"a user {site}"
+    except KeyError:
+        pass
+    for path in (layout.srv, layout.edge, Path("/run") / site):
+        if path.exists() and not (path.is_dir() and not os.listdir(path)):
+            return str(path)
+    done = subprocess.run(
+        ["systemctl", "list-unit-files", "--no-legend", f"{site}.service", f"{site}@*.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    units = done.stdout.split()
+    return f"a unit {units[0]}" if units else None
+
+
+def marker(layout: Layout) -> Path:
+    """The first file of ours that a deploy writes: where it is, the name is the site's."""
+    return Path("/etc/tmpfiles.d") / f"switchyard-{layout.site}.conf"
+
+
+def missing_packages(wanted: list[str]) -> list[str]:
+    """Those of the Debian packages that are not installed."""
+    if not wanted:
+        return []
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    return sorted(set(wanted) - installed)
+
+
+def folders_amiss(layout: Layout) -> list[str]:
+    """The site's folders that are missing or have another owner or mode than they must."""
+    amiss = []
+    for path, mode, owner, _group in layout.folders():
+        try:
+            status = os.stat(path)
+            right = status.st_mode & 0o7777 == int(mode, 8) and pwd.getpwuid(status.st_uid).pw_name == owner
+        except (OSError, KeyError):
+            right = False
+        if not right:
+            amiss.append(str(path))
+    return amiss
+
+
+def uv_version() -> str | None:
+    """The version of uv that the host role installed."""
+    try:
+        return (UV / "version").read_text().strip()
+    except OSError:
+        return None
+
+
+def whole_venvs(layout: Layout) -> list[str]:
+    folder = layout.srv / "venvs"
+    return [name for name in sorted(os.listdir(folder)) if locks.is_whole(folder / name)] if folder.is_dir() else []
+
+
+def read(
+    layout: Layout, variables: dict[str, str], domains: list[str], packages: list[str], inputs: str | None
+) -> dict[str, Any]:
+    """Everything that a deploy or a rollback decides on.
+
+    :param variables: site_env; only its keyed digest leaves this function
+    :param packages: Debian packages that the host should have
+    :param inputs: the digest of the requirements whose lock is asked for
+    """
+    entries = history.read(layout.history)
+    known = manifests(layout)
+    live = live_release(layout)
+    site_secrets = environment.load(layout)
+    digest = None
+    if site_secrets:
+        composed = environment.with_defaults(variables, domains, layout)
+        digest = environment.digest(environment.with_secret_key(composed, site_secrets), site_secrets)
+    return {
+        "systemd": Path("/run/systemd/system").is_dir(),
+        "apt": Path("/usr/bin/apt-get").exists(),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "ipv6": Path("/proc/net/if_inet6").exists() and bool(Path("/proc/net/if_inet6").read_text()),
+        "conflict": conflict(layout),
+        "missing_packages": missing_packages(packages),
+        "folders_amiss": folders_amiss(layout),
+        "uv": uv_version(),
+        "secrets": site_secrets.fingerprint if site_secrets else None,
+        "environment": digest,
+        "environment_present": bool(digest) and layout.environment(str(digest)).exists(),
+        "inputs": inputs,
+        "lock": locks.digest(layout.lock(inputs).read_text()) if inputs and layout.lock(inputs).exists() else None,
+        "venvs": whole_venvs(layout),
+        "live": live if live in known else None,
+        "releases": known,
+        "running": running_instances(layout),
+        "rejected": sorted(history.rejected(entries)),
+        "rollback_target": history.rollback_target(entries, live, set(known)),
+    }

@@ -1,0 +1,81 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_build
+short_description: Asks Django what is in force, collects static files and records the release
+version_added: 1.0.0
+description:
+  - Loads the release's settings in its own environment and sandbox, runs C(check --deploy), imports the entry point and lists
+    pending migrations, in one process, as the site's user.
+  - Refuses what would not work in production, all of it at once, with the lines that mend it.
+  - Then writes the unit, nginx's part and, last, the manifest, by which the release is whole.
+extends_documentation_fragment:
+  - switchyard.django.site
+options:
+  wanted:
+    description: What the release is to be, as M(switchyard.django.release_plan) returns it.
+    type: dict
+    required: true
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: The release is built and recorded
+  switchyard.django.release_build:
+    site: shop
+    wanted: "{{ release.wanted }}"
+"""
+
+RETURN = r"""
+pending:
+  description: The migrations that are not applied yet.
+  type: list
+  elements: str
+  returned: success
+findings:
+  description: What C(check --deploy) has to say beside errors.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import inspect
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils import django_inspector, django_settings, release, state
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "site": {"type": "str", "required": True},
+            "wanted": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    layout, wanted = Layout(module.params["site"]), release.Wanted(**module.params["wanted"])
+    whole = state.manifest(layout, wanted.release) is not None
+    if module.check_mode:
+        module.exit_json(changed=not whole, pending=[], findings=[])
+    build = not whole and not release.is_built(layout, wanted.release)
+    try:
+        report = release.inspect(layout, wanted, inspect.getsource(django_inspector), build)
+    except release.ReleaseError as problem:
+        module.fail_json(msg=str(problem))
+    verdict = django_settings.judge(report, layout, wanted.domains, wanted.health_path, wanted.hosts)
+    if verdict.problems:
+        module.fail_json(msg=django_settings.refusal(verdict))
+    if build:
+        release.seal(layout, wanted.release)
+    if not whole:
+        release.record(layout, wanted, report)
+    module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=verdict.warnings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_gate
+short_description: Starts a release beside the live one and probes it on its own socket
+version_added: 1.0.0
+description:
+  - Starts the instance where it doesn't run, and sends it the very headers that nginx would send. HTTP has to answer as expected
+    several times in a row, and a WebSocket handshake has to succeed where the release offers one.
+  - An instance that fails is stopped again, and the message says why, with the line of its journal. Nothing that is live is touched.
+extends_documentation_fragment:
+  - switchyard.django.site
+options:
+  release:
+    description: The identifier of the release.
+    type: str
+    required: true
+  successes:
+    description: How many rounds of probes in a row must pass.
+    type: int
+    default: 3
+  deadline:
+    description: The seconds in all that the instance has.
+    type: float
+    default: 60
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: The release has passed its gate
+  switchyard.django.release_gate:
+    site: shop
+    release: 0123456789ab
+"""
+
+RETURN = r"""
+started:
+  description: Whether the instance was started by this call.
+  type: bool
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils import gate, state
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "site": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "successes": {"type": "int", "default": 3},
+            "deadline": {"type": "float", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    layout, release = Layout(module.params["site"]), module.params["release"]
+    manifest = state.manifest(layout, release)
+    if module.check_mode:
+        module.exit_json(changed=release not in state.running_instances(layout), started=False)
+    if manifest is None:
+        module.fail_json(msg=f"{release} is no whole release of {layout.site} on this host. ls {layout.etc}/releases shows what is there")
+    limits = Limits(successes=module.params["successes"], interval=0.1, deadline=module.params["deadline"])
+    passed = gate.admit(layout, release, manifest, limits)
+    if not passed.ok:
+        module.fail_json(msg=f"{release} did not pass its gate; nothing that is live was touched.\n{passed.message}")
+    module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_migrate
+short_description: Applies a release's migrations
+version_added: 1.0.0
+description:
+  - Runs C(migrate) with the release's code, environment and sandbox, as the site's user.
+extends_documentation_fragment:
+  - switchyard.django.site
+options:
+  wanted:
+    description: What the release is to be, as M(switchyard.django.release_plan) returns it.
+    type: dict
+    required: true
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: The migrations are applied
+  switchyard.django.release_migrate:
+    site: shop
+    wanted: "{{ release.wanted }}"
+  run_once: true
+"""
+
+RETURN = r"""
+output:
+  description: What C(migrate) printed, with secrets masked.
+  type: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils import release
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "site": {"type": "str", "required": True},
+            "wanted": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True, output="")
+    try:
+        output = release.migrate(Layout(module.params["site"]), release.Wanted(**module.params["wanted"]))
+    except release.ReleaseError as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=True, output=output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site_plan
+short_description: Judges a site's variables and resolves its source on the controller
+version_added: 1.0.0
+description:
+  - Runs on the controller alone and needs no connection, so that bad input ends a run before any host is touched.
+  - Judges names, domains, paths, settings overrides and the environment, and reports all that is wrong at once.
+  - Resolves O(site_source) and O(site_version) to one archive in the controller's cache
+    (C($XDG_CACHE_HOME/switchyard), by default C(~/.cache/switchyard)), with submodules, and finds the project's requirements in it.
+options:
+  site_name:
+    description: The name of the site, 1 to 32 of a-z, 0-9 and V(-).
+    type: raw
+    required: true
+  site_source:
+    description: A git URL, or a folder on the controller, which is taken as it is without what git ignores.
+    type: str
+    required: true
+  site_version:
+    description: A git ref; empty for the remote's HEAD.
+    type: str
+    default: ""
+  site_package:
+    description: The Python package that holds the entry points.
+    type: str
+    required: true
+  site_settings:
+    description: The settings module.
+    type: str
+    required: true
+  site_settings_overrides:
+    description: Settings that are laid over the project's own.
+    type: dict
+    default: {}
+  site_domains:
+    description: The host names of the site.
+    type: list
+    elements: str
+    required: true
+  site_env:
+    description: The environment variables of the site. No value of it is returned or shown.
+    type: dict
+    default: {}
+  site_requirements:
+    description: The requirements file relative to the source's top; empty to look for C(uv.lock), then C(requirements.txt).
+    type: str
+    default: ""
+  site_health_path:
+    description: The path of a page that answers 200 when the site works.
+    type: str
+    required: true
+  site_websocket_path:
+    description: The path of a WebSocket; empty for none.
+    type: str
+    default: ""
+  serve_mode:
+    description: The stack; empty to keep the one that is live.
+    type: str
+    default: ""
+  base:
+    description: The folder from which a relative O(site_source) is meant.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change, without changing anything.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, with C(--diff).
+    support: none
+  platform:
+    description: The systems that the module runs on.
+    support: full
+    platforms: posix
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: The variables are sound and the source is at hand
+  switchyard.django.site_plan:
+    site_name: shop
+    site_source: https://git.example.org/shop.git
+    site_version: v1.4.0
+    site_package: shop
+    site_settings: shop.settings
+    site_domains: [shop.example.org]
+    site_health_path: /health/
+    base: "{{ playbook_dir }}"
+  run_once: true
+"""
+
+RETURN = r"""
+origin:
+  description: The source without credentials.
+  type: str
+  returned: success
+commit:
+  description: The commit, with C(-dirty) behind it where a folder differs from it, or null where git doesn't know the folder.
+  type: str
+  returned: success
+identity:
+  description: What names the code in a release's identifier, the commit of a git URL or the digest of a folder.
+  type: str
+  returned: success
+archive:
+  description: The path of the archive on the controller.
+  type: path
+  returned: success
+files:
+  description: The paths of entry points and of manage.py in the source.
+  type: list
+  elements: str
+  returned: success
+root:
+  description: The folder of the source in which the package can be imported; empty for its top.
+  type: str
+  returned: success
+requirements:
+  description: The kind of the project's requirements and the text of its files.
+  type: dict
+  returned: success
+"""

@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site_state
+short_description: Reads in one call what a host holds of a site
+version_added: 1.0.0
+description:
+  - Reads the live release, the releases that are there, what runs, what is missing of packages and folders, and what a
+    rollback would go back to. Changes nothing.
+extends_documentation_fragment:
+  - switchyard.django.site
+options:
+  variables:
+    description:
+      - V(site_env) as JSON. It is used for the keyed digest that names the environment; no value is returned.
+      - It is one text and not a dictionary, because Ansible would mask every value of a dictionary wherever it turns up in the
+        result, and a result without the word V(shop) or V(1) is of no use.
+    type: str
+    default: "{}"
+  domains:
+    description: The host names of the site.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Debian packages that should be installed.
+    type: list
+    elements: str
+    default: []
+  requirements:
+    description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is asked for.
+    type: dict
+    default: {}
+  server_packages:
+    description: The Python packages of the site's app servers.
+    type: list
+    elements: str
+    default: []
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: What the host holds of the site is known
+  switchyard.django.site_state:
+    site: shop
+  register: state
+"""
+
+RETURN = r"""
+state:
+  description: What the host holds.
+  type: dict
+  returned: success
+  contains:
+    live:
+      description: The identifier of the live release, or null.
+      type: str
+    releases:
+      description: The manifest of every whole release, by identifier.
+      type: dict
+    running:
+      description: The main PID of every instance that runs, by the identifier of its release.
+      type: dict
+    rejected:
+      description: The releases that were rolled away from.
+      type: list
+    rollback_target:
+      description: The release that a rollback goes back to, or null.
+      type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils import environment, state
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "site": {"type": "str", "required": True},
+            "variables": {"type": "str", "default": "{}", "no_log": True},
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "requirements": {"type": "dict", "default": {}},
+            "server_packages": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    inputs = Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
+    found = state.read(Layout(wanted["site"]), environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
+    module.exit_json(changed=False, state=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests on real hosts share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTBED = ROOT / "testbed" / "testbed"
+GROUP = os.environ.get("SWITCHYARD_TEST_GROUP", "molecule")
+
+
+@pytest.fixture
+def fresh_hosts() -> Iterator[str]:
+    """The name of a group in which no host is left from before, and none will be left afterwards."""
+    subprocess.run([TESTBED, "down", GROUP], check=True)
+    yield GROUP
+    subprocess.run([TESTBED, "down", GROUP], check=True)
+
+
+@pytest.fixture
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Print past pytest's capture: a test of minutes gives a sign of life."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def print_past_capture(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", end="", flush=True)
+
+    return print_past_capture
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    started = os.environ.get("SWITCHYARD_TEST_STARTED")
+    if started:
+        terminalreporter.write_line(f"in total, with lint and images: {time.time() - int(started):.0f} s")

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.switchyard.django.plugins.modules import env_file
+
+CANARY = "Tweety-8f3k"
+SECRET = f"{CANARY}-of_which_there_are_enough_characters_0123456789"
+VARIABLES = {"SECRET_KEY": SECRET, "DEBUG": "0", "ALLOWED_HOSTS": "example.org", "PORT": 1, "A": "a"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "site.env"
+
+
+@pytest.fixture
+def run(path, capsys, monkeypatch):
+    logged = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, message, log_args=None: logged.append(message))
+
+    def run_module(check=False, diff=True, **options):
+        # Warnings are collected for the process: each run is one of its own on a real host.
+        monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})
+        arguments = {"path": str(path), "owner": str(os.getuid()), "group": str(os.getgid()), **options}
+        arguments.update(_ansible_check_mode=check, _ansible_diff=diff)
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            env_file.main()
+        output = capsys.readouterr().out
+        assert CANARY not in output
+        assert not any(CANARY in message for message in logged)
+        return json.loads(output)
+
+    return run_module
+
+
+def write(run, variables=None, **options):
+    return run(state="present", variables=VARIABLES if variables is None else variables, **options)
+
+
+def codes(result):
+    return [finding["code"] for finding in result["findings"]]
+
+
+def test_writes_and_then_has_nothing_to_do(run, path):
+    result = write(run, domains=["example.org"], required=["SECRET_KEY"])
+    assert (result["changed"], result["findings"]) == (True, [])
+    assert result["keys"] == ["A", "ALLOWED_HOSTS", "DEBUG", "PORT", "SECRET_KEY"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert SECRET in path.read_text()
+    written = path.stat()
+    assert write(run)["changed"] is False
+    assert path.stat().st_ino == written.st_ino
+    assert run(state="validated")["keys"] == result["keys"]
+
+
+def test_the_diff_names_variables_and_shows_no_value(run, path):
+    write(run, {"A": "1", "B": "2", "C": "3"}, mode="0640")
+    diff = write(run, {"A": "1", "B": CANARY, "D": "4"})["diff"]
+    owner = f"# owner {os.getuid()}, group {os.getgid()}, mode"
+    assert diff["before"].splitlines() == [f"{owner} 0640", "A=(hidden)", "B=(hidden)", "C=(hidden)"]
+    assert diff["after"].splitlines() == [f"{owner} 0600", "A=(hidden)", "B=(hidden, changed)", "D=(hidden)"]
+
+
+def test_there_is_no_diff_unless_asked_for(run):
+    assert "diff" not in write(run, diff=False)
+
+
+def test_the_diff_tells_that_the_form_alone_changes(run, path):
+    path.write_text("A = b\n")
+    path.chmod(0o600)
+    result = write(run, {"A": "b"})
+    assert result["changed"] is True
+    assert result["diff"]["after"].splitlines()[-1] == "# the same variables, written in another form"
+
+
+def test_the_diff_does_not_trust_the_names_in_a_broken_file(run, path):
+    path.write_text(f"A=1\nPEM=-----BEGIN\nMIIEow/abc\n{CANARY.replace('-', '')}=\n")
+    path.chmod(0o600)
+    result = write(run, {"A": "2"})
+    assert CANARY.replace("-", "") not in json.dumps(result)
+    assert "A=(hidden, changed)" in result["diff"]["after"]
+
+
+def test_check_mode_writes_nothing_and_foretells_the_same(run, path):
+    foretold = write(run, check=True)
+    assert (foretold["changed"], path.exists()) == (True, False)
+    assert foretold["diff"] == write(run)["diff"]
+    assert write(run, check=True)["changed"] is False
+
+
+def test_check_mode_on_a_bare_host(run, path):
+    elsewhere = str(path.parent / "folder" / "site.env")
+    options = {"path": elsewhere, "owner": "no-such-user", "group": "no-such-group"}
+    assert write(run, check=True, **options)["changed"] is True
+    assert codes(write(run, **options)) == ["unknown-owner", "unknown-group", "folder-missing"]
+
+
+@pytest.mark.parametrize("change", [{"mode": "0640"}, {"variables": {**VARIABLES, "PORT": 2}}])
+def test_mends_what_differs(run, path, change):
+    write(run)
+    assert run(state="present", **{"variables": VARIABLES, **change})["changed"] is True
+    assert run(state="present", **{"variables": VARIABLES, **change})["changed"] is False
+
+
+def test_mends_the_mode_of_a_file_with_the_right_content(run, path):
+    write(run)
+    path.chmod(0o644)
+    assert write(run)["changed"] is True
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+BAD = [
+    ({"DEBUG": "1"}, ["debug-on"]),
+    ({"DEBUG": True}, ["boolean"]),
+    ({"A": None}, ["null"]),
+    ({"A": [CANARY]}, ["not-a-string"]),
+    ({"A": {"b": {"c": CANARY}}}, ["not-a-string"]),
+    ({"A-B": CANARY}, ["invalid-name"]),
+    ({"A": f"{CANARY}\0"}, ["nul-byte"]),
+    ({"A": f"{CANARY}\ufdd0"}, ["invalid-utf8"]),
+    ({"SECRET_KEY": "changeme"}, ["placeholder-secret"]),
+    ({"SECRET_KEY": CANARY}, ["weak-secret"]),
+    ({"SECRET_KEY": f"django-insecure-{SECRET}"}, ["weak-secret"]),
+    ({"SECRET_KEY": ""}, ["empty-secret"]),
+    ({"ALLOWED_HOSTS": f"{CANARY}.example"}, ["host-not-allowed", "host-not-allowed"]),
+    ({"ALLOWED_HOSTS": "example.org:443,www.example.org"}, ["not-a-host", "host-not-allowed"]),
+    ({"CSRF_TRUSTED_ORIGINS": CANARY}, ["origin-without-scheme"]),
+    ({"DJANGO_SETTINGS_MODULE": f"{CANARY}/settings.py"}, ["not-a-module"]),
+    ({"DATABASE_URL": f"postgres://{CANARY}:changeme@localhost/"}, ["placeholder-secret"]),
+    ({"DEBUG": "on", "SECRET_KEY": "secret", "A": False}, ["boolean", "debug-on", "placeholder-secret"]),
+]
+
+
+@pytest.mark.parametrize(("variables", "expected"), BAD)
+def test_nothing_bad_lands_on_the_disk(run, path, variables, expected):
+    result = write(run, variables, domains=["example.org", "www.example.org"])
+    assert result["failed"] is True
+    assert codes(result) == expected
+    errors = [finding for finding in result["findings"] if finding["level"] == "error"]
+    assert [line.split(":")[0] for line in result["msg"].splitlines()] == [finding["key"] for finding in errors]
+    assert not path.exists()
+
+
+def test_a_refused_variable_is_not_called_missing_as_well(run):
+    assert codes(write(run, {"A": True}, required=["A", "B"])) == ["boolean", "required-missing"]
+
+
+def test_judges_the_file_that_is_there(run, path):
+    path.write_text(f"export SECRET_KEY={CANARY}\nDEBUG=True # for {CANARY}\nALLOWED_HOSTS = example.com\n")
+    path.chmod(0o644)
+    result = run(domains=["example.org"], required=["SECRET_KEY"])
+    assert sorted((each["code"], each["key"], each["line"]) for each in result["findings"] if each["key"]) == [
+        ("debug-unclear", "DEBUG", 2),
+        ("export", "SECRET_KEY", 1),
+        ("host-not-allowed", "ALLOWED_HOSTS", 3),
+        ("inline-comment", "DEBUG", 2),
+        ("required-missing", "SECRET_KEY", None),
+        ("spaces-around-equals", "ALLOWED_HOSTS", 3),
+    ]
+    assert result["msg"].splitlines()[0].startswith(f"{path}: the mode is 0644")
+    assert "ALLOWED_HOSTS (line 3): example.org is not covered" in result["msg"]
+    assert "keys" not in result
+    assert any(
+        "inline" in warning or "no comment behind a value" in warning for warning in map(str, result["warnings"])
+    )
+
+
+def test_warnings_alone_do_not_fail(run, path):
+    path.write_text("A=1\nA=2\n")
+    path.chmod(0o600)
+    result = run()
+    assert (result["changed"], codes(result)) == (False, ["duplicate-key"])
+    assert len(result["warnings"]) == 1
+
+
+def test_without_preset_django_is_not_judged(run, path):
+    assert write(run, {"DEBUG": "1", "SECRET_KEY": "secret"}, preset="none")["findings"] == []
+    assert run(preset="none")["findings"] == []
+    assert codes(run()) == ["debug-on", "placeholder-secret"]
+
+
+def test_a_symbolic_link_is_not_written_through(run, path, tmp_path):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    path.symlink_to(target)
+    assert codes(write(run)) == ["symlink"]
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "0644"}, "mode: the mode must leave nothing to others"),
+        ({"mode": "u=rw"}, "mode: the mode is not written as octal digits"),
+        ({"state": "validated", "variables": {"A": CANARY}}, "state=present"),
+        ({"state": "present"}, "variables"),
+        ({"state": "present", "variables": CANARY}, "unable to convert to dict"),
+        ({"state": "present", "variables": [CANARY]}, "unable to convert to dict"),
+        ({"path": "/proc/self/mem"}, "/proc/self/mem: "),
+    ],
+)
+def test_wrong_options(run, options, words):
+    result = run(**options)
+    assert result["failed"] is True
+    assert words in result["msg"]
+
+
+def test_no_value_in_the_invocation_and_yet_the_messages_are_whole(run, path):
+    variables = {"A": "a", "ONE": "1", "WORD": "error", "HOST": "example.org", "FOLDER": str(path.parent), "DEBUG": "1"}
+    result = write(run, variables, domains=["example.org"], required=["NEEDED"])
+    assert result["invocation"]["module_args"]["variables"] == dict.fromkeys(variables, env_file.HIDDEN)
+    text = json.dumps([result["msg"], result["findings"], result["path"]])
+    assert "****" not in text
+    assert result["path"] == str(path)
+
+
+def test_a_long_value_stays_masked_should_it_ever_reach_a_message(run, monkeypatch):
+    def leak(_finding, path):
+        return f"{path} {SECRET}"
+
+    monkeypatch.setattr(env_file.env_file, "describe", leak)
+    assert "********" in write(run, {"SECRET_KEY": SECRET, "DEBUG": "1"})["msg"]

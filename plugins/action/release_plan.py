@@ -24,7 +24,7 @@ REQUIRED = {
     "gate": "dict",
     "hosts": "int",
     "files": "list",
-    "links": "dict",
+    "links": "list",
 }
 
 

@@ -177,6 +177,9 @@ def build(report: dict) -> None:
             report["collected"] = collect()
         except BaseException as error:  # noqa: BLE001
             report["problems"].append(problem("collectstatic", error))
+    for folder in (report["settings"]["STATIC_ROOT"], report["settings"]["MEDIA_ROOT"]):
+        if folder.startswith(WANTED["code"] + os.sep):  # where the unit mounts what nginx serves
+            os.makedirs(folder, exist_ok=True)
     compileall.compile_dir(WANTED["code"], quiet=2, workers=1)
 
 

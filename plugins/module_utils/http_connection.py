@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import re
@@ -23,6 +24,8 @@ _LONGEST_SOCKET_PATH = 107
 _LONGEST_BODY = 1024 * 1024
 _QUEUE_FULL_WAIT = 0.05
 _CLOSE_WAIT = 1.0
+# An application that accepts a WebSocket and then fails (its message broker is down) does so within this time.
+_FAILING_TIME = 0.1
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,14 @@ class Connection(http.client.HTTPConnection):
         """Close as RFC 6455 asks for; the code of the server's close frame, or None if it sent none in time."""
         if self._transport is None or self._response is None:
             return None
+        time.sleep(max(0.0, min(_FAILING_TIME, self._until - time.monotonic())))
         self._transport.expires = min(time.monotonic() + _CLOSE_WAIT, self._until)
-        try:
+        # Where the server has closed already, sending may fail, and what it said is still to be read.
+        with contextlib.suppress(OSError):
             self._transport.sendall(websocket.close_frame())
+        with contextlib.suppress(OSError):
             return websocket.read_close_code(self._response.fp)
-        except OSError:
-            return None
+        return None
 
     def close(self) -> None:
         if self._response is not None:

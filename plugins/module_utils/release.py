@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,9 +81,13 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
 
 def adopt(layout: Layout, release: str, built: str) -> None:
     """Take code and static files of a release that was built from the same inputs, by hard links."""
-    shutil.rmtree(layout.release(release), ignore_errors=True)
-    shutil.copytree(layout.release(built), layout.release(release), symlinks=True, copy_function=os.link)
-    disk.sync_folder(layout.release(release).parent)
+    final = layout.release(release)
+    partial = final.with_name(f"{release}.partial")
+    for leftover in (final, partial):
+        shutil.rmtree(leftover, ignore_errors=True)
+    subprocess.run(["cp", "--archive", "--link", layout.release(built), partial], check=True)
+    os.rename(partial, final)
+    disk.sync_folder(final.parent)
 
 
 # --- Django ----------------------------------------------------------------------------------------------------------
@@ -104,7 +109,7 @@ class Wanted:
     hosts: int
     files: list[dict[str, str]]
     manifest: dict[str, Any]
-    links: dict[str, str]
+    links: list[dict[str, str]]
 
 
 def python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
@@ -252,8 +257,8 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
     }
     disk.write(layout.manifest(wanted.release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
-    for link, target in wanted.links.items():
-        disk.point(Path(fill(link, values)), str(folder / fill(target, values)))
+    for one in wanted.links:
+        disk.point(Path(fill(one["link"], values)), str(folder / fill(one["target"], values)))
     return manifest
 
 

@@ -46,6 +46,8 @@ DIRECTIVES = (
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
+    # gunicorn chowns its socket to the user that it already is; without the capability that is all it can do.
+    "SystemCallFilter=@chown",
     "SystemCallErrorNumber=EPERM",
     "UMask=0027",
 )

@@ -35,8 +35,18 @@ options:
     required: true
   edge:
     description: Path and text of nginx's files that belong to the site and not to a release; empty to leave them as they are.
-    type: dict
-    default: {}
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The absolute path.
+        type: path
+        required: true
+      content:
+        description: The text.
+        type: str
+        required: true
   drain:
     description: The seconds for which the old instance lives on.
     type: int
@@ -96,12 +106,21 @@ def main() -> None:
             "operation": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
             "explicit": {"type": "bool", "default": False},
             "by": {"type": "str", "required": True},
-            "edge": {"type": "dict", "default": {}},
+            "edge": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                },
+            },
             "drain": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
-    plan = cutover.Plan(**module.params)
+    edge = {one["path"]: one["content"] for one in module.params["edge"]}
+    plan = cutover.Plan(**{**module.params, "edge": edge})
     layout = Layout(plan.site)
     before = cutover.live(layout)
     if module.check_mode:

@@ -367,7 +367,7 @@ def main() -> None:
             "variables": {"type": "dict", "no_log": True},
             "preset": {"type": "str", "choices": ["django", "none"], "default": "django"},
             "domains": {"type": "list", "elements": "str", "default": []},
-            "required": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "required": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "raw", "default": "0600"},

@@ -108,7 +108,7 @@ options:
     default: 10
   deadline:
     description:
-      - Seconds for all of it. A request that is under way then is cut off.
+      - Seconds for all of it. A request that is under way then is cut off, and no pause is begun that would outlast it.
     type: float
     default: 60
   unit:
@@ -364,7 +364,7 @@ def message(target: Target, checks: list[Check], report: Report) -> str:
     asked = report.check or ", ".join(str(check) for check in checks)
     subject = f"{asked} over {target}"
     if not report.ok:
-        return f"{subject}: {report.failure}: {report.evidence.rstrip('.')}. {report.hint}"
+        return f"{subject}: {report.failure}: {report.evidence.rstrip('.…')}. {report.hint}"
     answers = ", ".join(str(attempt.status) for attempt in report.attempts[-len(checks) :])
     return (
         f"{subject}: {answers} in {report.latency_ms['median']:g} ms (median), {report.elapsed_ms / 1000:.1f} s in all"

@@ -67,8 +67,9 @@ options:
     elements: dict
     required: true
   links:
-    description: Links from the system's folders into the release's record.
-    type: dict
+    description: Links from the system's folders (link) to files of the release (target), with the same tokens.
+    type: list
+    elements: dict
     required: true
 attributes:
   check_mode:
@@ -100,7 +101,7 @@ EXAMPLES = r"""
     gate: {host: shop.example.org, scheme: http, health_path: /health/, websocket_path: ""}
     hosts: 1
     files: []
-    links: {}
+    links: []
 """
 
 RETURN = r"""

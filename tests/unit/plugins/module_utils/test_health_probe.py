@@ -431,14 +431,20 @@ def accept_value(request):
     return base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
 
 
-def upgrades(extra=(), accept=None, frames=b"", closing=struct.pack("!BBH", 0x88, 2, 1000), received=None):
+def switching_protocols(accept, extra=()):
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: WebSocket", "Connection: keep-alive, Upgrade"]
+    return "\r\n".join([*lines, f"Sec-WebSocket-Accept: {accept}", *extra, "", ""]).encode()
+
+
+CLOSED_IN_ORDER = struct.pack("!BBH", 0x88, 2, 1000)
+
+
+def upgrades(extra=(), accept=None, frames=b"", closing=CLOSED_IN_ORDER, received=None):
     """Switch protocols, send frames, and answer the client's close frame with `closing`."""
 
     def behaviour(server, connection):
         value = accept or accept_value(server.read_request(connection))
-        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: WebSocket", "Connection: keep-alive, Upgrade"]
-        lines += [f"Sec-WebSocket-Accept: {value}", *extra, "", ""]
-        connection.sendall("\r\n".join(lines).encode() + frames)
+        connection.sendall(switching_protocols(value, extra) + frames)
         frame = connection.recv(100)
         if received is not None:
             received.append(frame)
@@ -495,9 +501,14 @@ def test_a_server_that_never_closes_costs_a_second_and_no_latency(serve):
     assert time.monotonic() - started < 2
 
 
-def test_closed_for_an_internal_error(serve):
-    server = serve(upgrades(frames=struct.pack("!BBH", 0x88, 2, 1011)))
-    attempt = probe_once(server.target, WebSocketCheck("/ws/"), QUICK)
+@pytest.mark.parametrize("tcp", [False, True])
+def test_closed_for_an_internal_error(serve, tcp):
+    def fails_soon(server, connection):
+        connection.sendall(switching_protocols(accept_value(server.read_request(connection))))
+        time.sleep(0.03)
+        connection.sendall(struct.pack("!BBH", 0x88, 2, 1011))
+
+    attempt = probe_once(serve(fails_soon, tcp=tcp).target, WebSocketCheck("/ws/"), QUICK)
     assert attempt.failure == "server_error"
     assert "1011" in attempt.evidence
 

@@ -23,6 +23,10 @@ class ActionModule(ActionBase):
             remote = self._connection._shell.join_path(folder, "source.tar.gz")
             self._transfer_file(arguments["archive"], remote)
             arguments["archive"] = remote
-        result.update(self._execute_module(module_name="switchyard.django.release_code", module_args=arguments, task_vars=task_vars))
+        result.update(
+            self._execute_module(
+                module_name="switchyard.django.release_code", module_args=arguments, task_vars=task_vars
+            )
+        )
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result

@@ -58,7 +58,9 @@ class ActionModule(ActionBase):
             id=identifier,
             live=state["live"] == identifier,
             rejected=identifier in state["rejected"],
-            built=next((name for name, one in state["releases"].items() if one["build"] == build and name != identifier), ""),
+            built=next(
+                (name for name, one in state["releases"].items() if one["build"] == build and name != identifier), ""
+            ),
             venv=venv,
             switches=bool(live) and live["stack"] != given["stack"],
             wanted={

@@ -43,13 +43,17 @@ class ActionModule(ActionBase):
         self._refuse(plan.problems(variables))
         self._refuse(plan.environment_problems(variables, Layout(variables["site_name"])))
         try:
-            found = source.resolve(variables["site_source"], variables["site_version"], Path(variables["base"]), _cache())
+            found = source.resolve(
+                variables["site_source"], variables["site_version"], Path(variables["base"]), _cache()
+            )
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
         except (source.SourceError, requirements.RequirementsError) as problem:
             self._refuse([str(problem)])
         root = plan.project_root(variables["site_package"], found.files)
         if root is None:
-            self._refuse([f"site_package {variables['site_package']!r} is no package of site_source: it has no folder of that name"])
+            self._refuse(
+                [f"site_package {variables['site_package']!r} is no package of site_source: no folder has that name"]
+            )
         result.update(
             origin=source.without_credentials(variables["site_source"]),
             commit=found.commit,

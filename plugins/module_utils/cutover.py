@@ -39,7 +39,7 @@ class CutoverError(Exception):
 class Plan:
     """What to move where.
 
-    :param edge: path -> text of nginx's files that belong to the site or the host, not to a release; empty to leave them
+    :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; empty to leave them
     :param drain: seconds for which the old instance lives on
     :param operation: deploy or rollback
     :param explicit: whether the user named the release
@@ -90,7 +90,13 @@ def move(plan: Plan) -> Outcome:
     """Validate, move the pointer, reload, see the new release answer through the edge; or else go back."""
     layout = Layout(plan.site)
     before, started = live(layout), time.monotonic()
-    entry: dict[str, Any] = {"operation": plan.operation, "from": before, "to": plan.release, "by": plan.by, "explicit": plan.explicit}
+    entry: dict[str, Any] = {
+        "operation": plan.operation,
+        "from": before,
+        "to": plan.release,
+        "by": plan.by,
+        "explicit": plan.explicit,
+    }
     history.record(layout.history, "intent", **entry)
     edge_before = {path: _text(Path(path)) for path in plan.edge}
     try:
@@ -197,7 +203,9 @@ def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
 def _require_answer(layout: Layout, release: str) -> None:
     report = _edge_answers(layout, release, EDGE_LIMITS)
     if not report.ok:
-        raise CutoverError(f"{release} does not answer through nginx: {report.failure}: {report.evidence} {report.hint}".strip())
+        raise CutoverError(
+            f"{release} does not answer through nginx: {report.failure}: {report.evidence} {report.hint}".strip()
+        )
 
 
 def _restore(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> str:

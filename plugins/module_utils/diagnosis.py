@@ -27,16 +27,40 @@ class Cause:
 
 # The most telling first: a missing module also ends in "failed to boot".
 CAUSES = (
-    Cause(r"ModuleNotFoundError: No module named '[^']+'", "a module is missing", "Add it to the requirements, or mend the import."),
+    Cause(
+        r"ModuleNotFoundError: No module named '[^']+'",
+        "a module is missing",
+        "Add it to the requirements, or mend the import.",
+    ),
     Cause(r"ImportError: .+", "an import fails", "Mend the import that the line names."),
     Cause(r"(?:SyntaxError|IndentationError): .+", "a syntax error", "Mend the line that the traceback names."),
-    Cause(r"ImproperlyConfigured: .+", "the settings are incomplete", "Set what the line names, in the settings or in site_env."),
+    Cause(
+        r"ImproperlyConfigured: .+",
+        "the settings are incomplete",
+        "Set what the line names, in the settings or in site_env.",
+    ),
     Cause(r"KeyError: '[A-Z][A-Z0-9_]+'", "an environment variable is missing", "Add it to site_env."),
-    Cause(r"OperationalError: .+", "the database does not answer as it should", "Check the database's address, its password and its migrations."),
+    Cause(
+        r"OperationalError: .+",
+        "the database does not answer as it should",
+        "Check the database's address, its password and its migrations.",
+    ),
     Cause(r"PermissionError: .+", "a file can't be opened", "The site may write its data and media folders only."),
-    Cause(r"(?:Address already in use|Errno 98)", "the socket is taken", "Another process holds it: systemctl status names it."),
-    Cause(r"Failed at step \w+ spawning .+", "systemd can't start the command", "The step is explained in systemd.exec(5), under process exit codes."),
-    Cause(r"code=exited, status=2\d\d/\w+", "systemd can't set up the sandbox", "The code is explained in systemd.exec(5)."),
+    Cause(
+        r"(?:Address already in use|Errno 98)",
+        "the socket is taken",
+        "Another process holds it: systemctl status names it.",
+    ),
+    Cause(
+        r"Failed at step \w+ spawning .+",
+        "systemd can't start the command",
+        "The step is explained in systemd.exec(5), under process exit codes.",
+    ),
+    Cause(
+        r"code=exited, status=2\d\d/\w+",
+        "systemd can't set up the sandbox",
+        "The code is explained in systemd.exec(5).",
+    ),
 )
 
 

@@ -4,8 +4,8 @@
 """Asks Django what is in force. Runs in the site's own venv, environment and sandbox, as the site's user.
 
 This file travels to the release's Python as text, so it imports nothing of the collection. It reads its parameters
-from WANTED, a line that is filled in on the way, and prints one JSON object behind a marker, because a project may print
-whatever it likes.
+from WANTED, a line that is filled in on the way, and prints one JSON object behind a marker, because a project may
+print whatever it likes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def settings_in_force() -> dict:
     from django.conf import settings
 
     databases = {
-        alias: {"engine": str(one.get("ENGINE", "")), "name": str(one.get("NAME", "")) if "sqlite" in one.get("ENGINE", "") else ""}
+        alias: {
+            "engine": str(one.get("ENGINE", "")),
+            "name": str(one.get("NAME", "")) if "sqlite" in one.get("ENGINE", "") else "",
+        }
         for alias, one in settings.DATABASES.items()
     }
     key = settings.SECRET_KEY or ""
@@ -78,7 +81,10 @@ def health() -> dict:
 
     return {
         "resolves": answers(WANTED["health_path"]),
-        "instead": next((path for path in ("/health/", "/healthz/", "/admin/login/", "/django-admin/login/", "/") if answers(path)), ""),
+        "instead": next(
+            (path for path in ("/health/", "/healthz/", "/admin/login/", "/django-admin/login/", "/") if answers(path)),
+            "",
+        ),
     }
 
 
@@ -106,7 +112,9 @@ def migrations() -> dict:
     return {
         "before": before,
         "after": dict(sorted(targets)),
-        "pending": [f"{migration.app_label}.{migration.name}" for migration, _backwards in executor.migration_plan(targets)],
+        "pending": [
+            f"{migration.app_label}.{migration.name}" for migration, _backwards in executor.migration_plan(targets)
+        ],
     }
 
 

@@ -112,7 +112,9 @@ def _judge_secret_key(verdict: Verdict, settings: Mapping[str, Any]) -> None:
 
 def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layout: Layout) -> None:
     if settings["STATICFILES"] and not settings["STATIC_ROOT"]:
-        verdict.refuse("STATIC_ROOT is not set, so collectstatic has nowhere to put the style sheets", STATIC_ROOT="staticfiles")
+        verdict.refuse(
+            "STATIC_ROOT is not set, so collectstatic has nowhere to put the style sheets", STATIC_ROOT="staticfiles"
+        )
     code = settings["BASE"]
     for name in ("STATIC_ROOT", "MEDIA_ROOT"):
         folder = settings[name]
@@ -126,7 +128,9 @@ def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layou
         verdict.refuse("MEDIA_ROOT and STATIC_ROOT are the same folder", MEDIA_ROOT=str(layout.media))
     for name in ("STATIC_URL", "MEDIA_URL"):
         if settings[name].startswith("/") and not SAFE_URL_PATH.fullmatch(settings[name]):
-            verdict.refuse(f"{name} {settings[name]!r} can't be a location of nginx: use a path such as /{name[:-4].lower()}/")
+            verdict.refuse(
+                f"{name} {settings[name]!r} can't be a location of nginx: use a path such as /{name[:-4].lower()}/"
+            )
 
 
 def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layout, hosts: int) -> None:
@@ -140,8 +144,8 @@ def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layo
             )
         if not database["name"].startswith((f"{layout.data}/", f"{layout.media}/")):
             verdict.refuse(
-                f"DATABASES[{alias!r}] is SQLite at {database['name'] or '(no name)'}, which would end with this release. "
-                f"What outlives releases lies in {layout.data}"
+                f"DATABASES[{alias!r}] is SQLite at {database['name'] or '(no name)'}, which would end with this "
+                f"release. What outlives releases lies in {layout.data}"
             )
             # A database that is not SQLite may hold a password, so only SQLite's own part is ever written out.
             suggested = verdict.overrides.setdefault("DATABASES", {})
@@ -179,7 +183,9 @@ def overlay_problems(overrides: Mapping[str, Any]) -> list[str]:
     problems = []
     for name, value in overrides.items():
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(name)):
-            problems.append(f"site_settings_overrides: {name!r} is no setting's name; Django reads upper-case names only")
+            problems.append(
+                f"site_settings_overrides: {name!r} is no setting's name; Django reads upper-case names only"
+            )
         problems += [f"site_settings_overrides: {found}" for found in _secrets_in(value, str(name))]
     return problems
 
@@ -187,17 +193,24 @@ def overlay_problems(overrides: Mapping[str, Any]) -> list[str]:
 def _secrets_in(value: Any, path: str) -> list[str]:
     if isinstance(value, Mapping):
         if set(value) == {"$env"}:
-            return [] if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(value["$env"])) else [f"{path}: $env needs a variable's name"]
+            return (
+                []
+                if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(value["$env"]))
+                else [f"{path}: $env needs a variable's name"]
+            )
         return [found for name, item in value.items() for found in _secrets_in(item, f"{path}.{name}")]
     if isinstance(value, (list, tuple)):
         return [found for number, item in enumerate(value) for found in _secrets_in(item, f"{path}[{number}]")]
     if isinstance(value, str) and value and SECRET_SETTING.search(path.rpartition(".")[2]):
         name = re.sub(r"\W+", "_", path).upper()
-        return [f"{path} would lie in the release's folder for the site to read. Put it into site_env and write {{$env: {name}}} here"]
+        return [
+            f"{path} would lie in the release's folder for the site to read. "
+            f"Put it into site_env and write {{$env: {name}}} here"
+        ]
     return []
 
 
-OVERLAY = '''\
+OVERLAY = """\
 # Made by switchyard.django from site_settings_overrides, which it lays over the project's own settings.
 import json
 import os
@@ -220,7 +233,7 @@ globals().update(_read(json.loads({overrides!r})))
 # The project's key if it is one; otherwise the one that was made for the site.
 if not globals().get("SECRET_KEY") or SECRET_KEY.startswith("django-insecure-"):
     SECRET_KEY = os.environ.get("SECRET_KEY") or os.environ["DJANGO_SECRET_KEY"]
-'''
+"""
 
 
 def overlay(base: str, overrides: Mapping[str, Any]) -> str:

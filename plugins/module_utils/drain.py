@@ -20,7 +20,12 @@ def schedule(layout: Layout, release: str, seconds: int) -> None:
     stop = f'[ "$(basename "$(readlink {layout.current})")" = {release} ] || exec systemctl stop {layout.unit(release)}'
     subprocess.run(
         [
-            *("systemd-run", f"--unit={_unit(layout, release)}", f"--on-active={seconds}s", "--timer-property=AccuracySec=1s"),
+            *(
+                "systemd-run",
+                f"--unit={_unit(layout, release)}",
+                f"--on-active={seconds}s",
+                "--timer-property=AccuracySec=1s",
+            ),
             *("--collect", "--quiet", "--", "/bin/sh", "-c", stop),
         ],
         check=True,

@@ -76,4 +76,6 @@ def explain(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str, 
     path = layout.environment(manifest["environment"])
     variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
     found = diagnosis.explain(unit, since, variables)
-    return "\n".join(part for part in (found, f"The probe says: {report.failure}: {report.evidence}", report.hint) if part)
+    return "\n".join(
+        part for part in (found, f"The probe says: {report.failure}: {report.evidence}", report.hint) if part
+    )

@@ -92,6 +92,11 @@ _UPGRADE_HINTS: Mapping[int, str] = {
     "server with its WebSocket library (for uvicorn: websockets or wsproto).",
 }
 
+_DROPPED_HINT = (
+    "The consumer failed as soon as it had accepted the connection: its traceback is in the unit's journal. "
+    "Is its message broker up?"
+)
+
 _STATUS_FAILURES: Mapping[int, str] = {
     400: "bad_request",
     401: "unauthorized",
@@ -372,6 +377,9 @@ def _ask_websocket(connection: Connection, check: WebSocketCheck) -> tuple[int, 
     problem = judge_handshake(check, answer, key)
     if problem:
         return answer.status, answer.status_line, problem
+    if connection.drops_websocket():
+        evidence = f"{answer.status_line}, then the connection was dropped"
+        return answer.status, evidence, _Problem("reset", evidence, _DROPPED_HINT)
     code = connection.close_websocket()
     if code == websocket.INTERNAL_ERROR:
         evidence = f"{answer.status_line}, then closed with {code} (internal error)"

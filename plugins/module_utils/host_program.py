@@ -45,7 +45,8 @@ def run(unit: str, module: str, plan: dict[str, Any]) -> dict[str, Any]:
         outcome = json.loads(outcome_file.read_text())
     except (OSError, ValueError):
         raise ProgramError(
-            f"{unit}.service ended with {done.returncode} and no outcome: {done.stderr.strip()}. journalctl -u {unit} says more"
+            f"{unit}.service ended with {done.returncode} and no outcome: {done.stderr.strip()}. "
+            f"journalctl -u {unit} says more"
         ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import websocket
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import excerpt, printable, without_query
@@ -26,6 +27,7 @@ _QUEUE_FULL_WAIT = 0.05
 _CLOSE_WAIT = 1.0
 # An application that accepts a WebSocket and then fails (its message broker is down) does so within this time.
 _FAILING_TIME = 0.1
+_PEEK_TIME = 0.01
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,23 @@ class Connection(http.client.HTTPConnection):
         text = _decode(body, response.headers.get_content_charset("utf-8"))
         return Answer(response.status, status_line, values, text)
 
+    def drops_websocket(self) -> bool:
+        """Whether the server hangs up without a word as soon as it has switched to WebSocket."""
+        if self._transport is None or self._response is None:
+            return True
+        time.sleep(max(0.0, min(_FAILING_TIME, self._until - time.monotonic())))
+        self._transport.expires = time.monotonic() + _PEEK_TIME
+        try:
+            return not self._response.fp.peek(1)
+        except (TimeoutError, socket.timeout):
+            return False
+        except OSError:
+            return True
+
     def close_websocket(self) -> int | None:
         """Close as RFC 6455 asks for; the code of the server's close frame, or None if it sent none in time."""
         if self._transport is None or self._response is None:
             return None
-        time.sleep(max(0.0, min(_FAILING_TIME, self._until - time.monotonic())))
         self._transport.expires = min(time.monotonic() + _CLOSE_WAIT, self._until)
         # Where the server has closed already, sending may fail, and what it said is still to be read.
         with contextlib.suppress(OSError):
@@ -143,22 +157,26 @@ class _Transport:
         self._socket = connected
         self.expires = expires
 
-    def arm(self) -> None:
-        """Grant the next operation what is left of the time."""
-        self._socket.settimeout(_left(self.expires))
-
     def sendall(self, data: bytes) -> None:
-        self.arm()
+        self._socket.settimeout(_left(self.expires))
         self._socket.sendall(data)
 
+    def receive_into(self, buffer: bytearray) -> int:
+        self._socket.settimeout(_left(self.expires))
+        return self._socket.recv_into(buffer)
+
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TransportReader(self, self._socket.makefile(mode, buffering=0)))  # type: ignore
+        return io.BufferedReader(_TransportReader(self, self._socket.makefile(mode, buffering=0)))  # type: ignore[call-overload]
 
     def close(self) -> None:
         self._socket.close()
 
 
 class _TransportReader(io.RawIOBase):
+    """Reads from the transport. The socket's own stream is there to hold the socket open while anybody reads:
+    by itself it would refuse to read on after a time-out.
+    """
+
     def __init__(self, transport: _Transport, stream: io.RawIOBase) -> None:
         super().__init__()
         self._transport = transport
@@ -167,9 +185,8 @@ class _TransportReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int | None:  # type: ignore[override]
-        self._transport.arm()
-        return self._stream.readinto(buffer)
+    def readinto(self, buffer: Any) -> int:
+        return self._transport.receive_into(buffer)
 
     def close(self) -> None:
         self._stream.close()

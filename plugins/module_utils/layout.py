@@ -25,7 +25,7 @@ def site_name_problem(name: object) -> str | None:
             f"site_name {name!r} can't name a unit, a user and a folder. Use 1 to 32 of a-z, 0-9 and -, "
             "with a letter first and no - at the end, for example site_name: shop"
         )
-    if name in RESERVED_NAMES or name.startswith("switchyard-") or name.startswith("systemd-"):
+    if name in RESERVED_NAMES or name.startswith(("switchyard-", "systemd-")):
         return f"site_name {name!r} belongs to the system. Choose another, for example {name}-site"
     return None
 

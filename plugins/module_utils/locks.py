@@ -43,7 +43,9 @@ def make(
     ownership.give(workshop, layout.site)
     project = next(iter(files))
     if kind == "uv":
-        exported = _uv(layout, workshop, build_environment, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header")
+        exported = _uv(
+            layout, workshop, build_environment, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header"
+        )
         project, given = "switchyard-project.txt", exported
         disk.write(workshop / project, exported.encode(), 0o644)
     else:
@@ -52,7 +54,16 @@ def make(
         layout,
         workshop,
         build_environment,
-        *("pip", "compile", "--universal", "--generate-hashes", "--no-header", "--no-annotate", "--python", "/usr/bin/python3"),
+        *(
+            "pip",
+            "compile",
+            "--universal",
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+            "--python",
+            "/usr/bin/python3",
+        ),
         *(project, "switchyard-servers.in"),
     )
     shutil.rmtree(workshop)
@@ -75,7 +86,9 @@ def _blocks(text: str) -> list[tuple[str, str]]:
             name = re.sub(r"[-_.]+", "-", pinned.group(1)).lower()
             version = re.split(r"[\s;\0]", line.split("==", 1)[1].strip())[0]
             marker = line.split(";", 1)[1].split("\0", 1)[0].strip() if ";" in line else ""
-            found.append((f"{name}=={version};{marker}", line.strip().replace("\0", " \\\n    ").replace("  \\", " \\") + "\n"))
+            found.append(
+                (f"{name}=={version};{marker}", line.strip().replace("\0", " \\\n    ").replace("  \\", " \\") + "\n")
+            )
         elif line.strip() and not line.lstrip().startswith(("#", "-")):
             found.append((line.strip(), line.strip().replace("\0", " \\\n    ") + "\n"))
     return found
@@ -93,7 +106,17 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
     ownership.give(venv, layout.site)
     requirements = layout.cache / "install.txt"
     disk.write(requirements, lock.encode(), 0o644)
-    _uv(layout, layout.cache, build_environment, "venv", "--python", "/usr/bin/python3", "--allow-existing", str(venv), writable=venv)
+    _uv(
+        layout,
+        layout.cache,
+        build_environment,
+        "venv",
+        "--python",
+        "/usr/bin/python3",
+        "--allow-existing",
+        str(venv),
+        writable=venv,
+    )
     _uv(
         layout,
         layout.cache,
@@ -138,5 +161,7 @@ def _uv(
 def reason(stderr: str) -> str:
     """What uv says went wrong, without its progress lines."""
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
-    start = next((number for number, line in enumerate(lines) if re.match(r"\s*(×|error)", line)), max(0, len(lines) - 10))
+    start = next(
+        (number for number, line in enumerate(lines) if re.match(r"\s*(×|error)", line)), max(0, len(lines) - 10)
+    )
     return "\n".join(lines[start : start + 25])

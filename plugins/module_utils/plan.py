@@ -10,7 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import django_environment, django_settings, env_file, environment
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    django_environment,
+    django_settings,
+    env_file,
+    environment,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -25,15 +30,23 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     found.append(_mode_problem(variables["serve_mode"]))
     found += [_domain_problem(domain) for domain in variables["site_domains"]]
     if not variables["site_domains"]:
-        found.append("site_domains is empty. List the host names under which the site answers, for example [shop.example.org]")
+        found.append(
+            "site_domains is empty. List the host names under which the site answers, for example [shop.example.org]"
+        )
     for name in ("site_package", "site_settings"):
         if not DOTTED.fullmatch(str(variables[name])):
-            found.append(f"{name} {variables[name]!r} is no Python name. Give it with dots, for example {_EXAMPLES[name]}")
+            found.append(
+                f"{name} {variables[name]!r} is no Python name. Give it with dots, for example {_EXAMPLES[name]}"
+            )
     for name in ("site_health_path", "site_websocket_path"):
         if variables[name] and not URL_PATH.fullmatch(variables[name]):
-            found.append(f"{name} {variables[name]!r} is no URL path. It starts with / and has no space, for example /health/")
+            found.append(
+                f"{name} {variables[name]!r} is no URL path. It starts with / and has no space, for example /health/"
+            )
     if not variables["site_health_path"]:
-        found.append("site_health_path is empty, so nothing could be probed. Name a page that answers 200, for example /health/")
+        found.append(
+            "site_health_path is empty, so nothing could be probed. Name a page that answers 200, for example /health/"
+        )
     if not variables["site_source"]:
         found.append("site_source is empty. Give a git URL, or the folder that holds manage.py")
     found += django_settings.overlay_problems(variables["site_settings_overrides"])
@@ -46,15 +59,18 @@ _EXAMPLES = {"site_package": "shop", "site_settings": "shop.settings"}
 def _mode_problem(mode: str) -> str | None:
     if mode in ("", *STACKS):
         return None
-    return f"serve_mode {mode!r} is no stack. Use serve_mode=wsgi or serve_mode=asgi, or leave it out to keep the one that is live"
+    return (
+        f"serve_mode {mode!r} is no stack. Use serve_mode=wsgi or serve_mode=asgi, or leave it out to keep the one "
+        "that is live"
+    )
 
 
 def _domain_problem(domain: object) -> str | None:
     if isinstance(domain, str) and (DOMAIN.fullmatch(domain) or _is_address(domain)):
         return None
     return (
-        f"site_domains has {domain!r}, which is no host name. Use letters, digits, - and dots, without scheme, port or path, "
-        "for example shop.example.org"
+        f"site_domains has {domain!r}, which is no host name. Use letters, digits, - and dots, without scheme, "
+        "port or path, for example shop.example.org"
     )
 
 
@@ -73,7 +89,9 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
     for name, value in variables["site_env"].items():
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             found.append(f"site_env.{name} is no text. Put its value in quotes, as the program should read it")
-        elif name in environment.OURS and not (name == "DJANGO_SETTINGS_MODULE" and value == variables["site_settings"]):
+        elif name in environment.OURS and not (
+            name == "DJANGO_SETTINGS_MODULE" and value == variables["site_settings"]
+        ):
             found.append(f"site_env.{name} belongs to the deploy: {environment.OURS[name]}. Take it out of site_env")
         elif name not in environment.OURS:
             given[name] = str(value)

@@ -200,7 +200,9 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
     variables = _variables(layout, wanted.environment)
     if done.rc:
         said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables)
-        raise ReleaseError(f"migrate ended with {done.rc}; the live release still serves. It said last:\n{said[-2000:]}")
+        raise ReleaseError(
+            f"migrate ended with {done.rc}; the live release still serves. It said last:\n{said[-2000:]}"
+        )
     return masking.mask(done.stdout, variables)
 
 
@@ -232,7 +234,9 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "SOCKET": str(layout.socket(wanted.release)),
         "SETTINGS_MODULE": python_environment(layout, wanted)["DJANGO_SETTINGS_MODULE"],
         "STATIC_ROOT": settings["STATIC_ROOT"],
-        "STATIC_URL": settings["STATIC_URL"] if settings["STATIC_ROOT"] and _is_location(settings["STATIC_URL"]) else "",
+        "STATIC_URL": settings["STATIC_URL"]
+        if settings["STATIC_ROOT"] and _is_location(settings["STATIC_URL"])
+        else "",
         "MEDIA_ROOT": settings["MEDIA_ROOT"],
         "MEDIA_URL": settings["MEDIA_URL"] if settings["MEDIA_ROOT"] and _is_location(settings["MEDIA_URL"]) else "",
     }

@@ -45,13 +45,19 @@ def find(wanted: str, names: frozenset[str], read: Callable[[str], str]) -> Requ
     name = wanted or next((name for name in ("uv.lock", "requirements.txt") if name in names), "")
     if not name:
         near = sorted(path for path in names if re.search(r"requirements[^/]*\.(txt|in)$|(^|/)uv\.lock$", path))
-        found = f" It has {', '.join(near[:5])}: name one with site_requirements." if near else ""
+        advice = (
+            f"It has {', '.join(near[:5])}: name one with site_requirements."
+            if near
+            else "Add one (pip freeze > requirements.txt is a start), or name another file with site_requirements."
+        )
         raise RequirementsError(
-            "site_source has no requirements.txt and no pyproject.toml with uv.lock at its top, so nothing says what to "
-            f"install.{found or ' Add one (pip freeze > requirements.txt is a start), or name another file with site_requirements.'}"
+            "site_source has no requirements.txt and no pyproject.toml with uv.lock at its top, so nothing says "
+            f"what to install. {advice}"
         )
     if name not in names:
-        raise RequirementsError(f"site_requirements {name!r} is not in site_source. Give a path relative to the source's top")
+        raise RequirementsError(
+            f"site_requirements {name!r} is not in site_source. Give a path relative to the source's top"
+        )
     if PurePosixPath(name).name == "uv.lock":
         project = str(PurePosixPath(name).with_name("pyproject.toml"))
         if project not in names:
@@ -69,15 +75,17 @@ def _collect(name: str, names: frozenset[str], read: Callable[[str], str], files
     for number, line in enumerate(files[name].splitlines(), start=1):
         if LOCAL.search(line):
             raise RequirementsError(
-                f"{name} line {number} names a local path ({line.strip()}). The release's own code is importable as it is: "
-                "take the line out, or publish the package to an index"
+                f"{name} line {number} names a local path ({line.strip()}). The release's own code is importable as "
+                "it is: take the line out, or publish the package to an index"
             )
         included = INCLUDE.match(line)
         if not included:
             continue
         other = _beside(name, included.group(1))
         if other not in names:
-            raise RequirementsError(f"{name} line {number} includes {included.group(1)}, which is not in site_source. Commit it")
+            raise RequirementsError(
+                f"{name} line {number} includes {included.group(1)}, which is not in site_source. Commit it"
+            )
         _collect(other, names, read, files)
 
 

@@ -49,7 +49,9 @@ class Source:
     @property
     def identity(self) -> str:
         """What names the code: the commit of a git URL, the content of a folder."""
-        return self.commit if self.commit and not self.commit.endswith("-dirty") and self.origin != "folder" else self.tree
+        return (
+            self.commit if self.commit and not self.commit.endswith("-dirty") and self.origin != "folder" else self.tree
+        )
 
     def read(self, name: str) -> str:
         """The text of one file."""
@@ -84,8 +86,8 @@ def resolve(source: str, version: str, base: Path, cache: Path) -> Source:
         return _from_git(str(folder), version, cache)
     if version:
         raise SourceError(
-            f"site_version {version!r} goes with a git URL, but site_source {source!r} is a folder, which is deployed as it "
-            f"is. Leave site_version out, or write site_source: file://{folder}"
+            f"site_version {version!r} goes with a git URL, but site_source {source!r} is a folder, which is "
+            f"deployed as it is. Leave site_version out, or write site_source: file://{folder}"
         )
     return _from_folder(folder, cache)
 
@@ -116,7 +118,9 @@ def _is_bare(folder: Path) -> bool:
 
 def _from_git(url: str, version: str, cache: Path) -> Source:
     if shutil.which("git") is None:
-        raise SourceError("site_source is a git URL, but the controller has no git. Install git where ansible-playbook runs")
+        raise SourceError(
+            "site_source is a git URL, but the controller has no git. Install git where ansible-playbook runs"
+        )
     if version.startswith("-") or re.search(r"[\s~^:?*\[\\\x00-\x1f]", version):
         raise SourceError(f"site_version {version!r} can't be a git ref. Give a branch, a tag or a commit")
     shown = without_credentials(url)
@@ -148,7 +152,9 @@ def _commit(url: str, version: str, shown: str, mirror: Path) -> str:
     try:
         listing = _git("ls-remote", "--", url)
     except SourceError as problem:
-        raise SourceError(f"site_source {shown} can't be read: {problem}. Check the URL and the controller's access to it") from None
+        raise SourceError(
+            f"site_source {shown} can't be read: {problem}. Check the URL and the controller's access to it"
+        ) from None
     refs = {ref: commit for commit, ref in (line.split("\t", 1) for line in listing.splitlines())}
     if not version:
         if "HEAD" not in refs:
@@ -175,7 +181,16 @@ def _fetch(url: str, commit: str | None, version: str, shown: str, mirror: Path)
     if commit and _has(mirror, commit):
         return
     try:
-        _git("fetch", "--quiet", "--force", "--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", cwd=mirror)
+        _git(
+            "fetch",
+            "--quiet",
+            "--force",
+            "--",
+            url,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+            cwd=mirror,
+        )
         if commit and not _has(mirror, commit):
             _git("fetch", "--quiet", "--", url, commit, cwd=mirror)
     except SourceError as problem:
@@ -250,10 +265,13 @@ def _pack(folder: Path, names: Iterable[str], archive: Path) -> None:
     archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=archive.parent)
     try:
-        with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed:
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                for name in names:
-                    _add(tar, folder, name)
+        with (
+            os.fdopen(handle, "wb") as raw,
+            gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed,
+            tarfile.open(fileobj=packed, mode="w") as tar,
+        ):
+            for name in names:
+                _add(tar, folder, name)
         os.replace(temporary, archive)
     except BaseException:
         os.unlink(temporary)

@@ -9,8 +9,10 @@ module: cutover
 short_description: Moves a site's traffic to a release that has passed its gate
 version_added: 1.0.0
 description:
-  - Validates nginx's configuration with the release in place, moves the one pointer, reloads nginx and sees the release answer through
-    it; or else puts everything back. This runs on the host as a systemd unit of its own, which a lost connection does not stop.
+  - Validates nginx's configuration with the release in place, moves the one pointer, reloads nginx and sees the
+    release answer through
+    it; or else puts everything back. This runs on the host as a systemd unit of its own, which a lost connection
+      does not stop.
   - The old instance is stopped by the host after the drain time.
   - Where the release is live already and answers through nginx, nothing happens.
 extends_documentation_fragment:
@@ -34,7 +36,8 @@ options:
     type: str
     required: true
   edge:
-    description: Path and text of nginx's files that belong to the site and not to a release; empty to leave them as they are.
+    description: Path and text of nginx's files that belong to the site and not to a release; empty to leave them as
+      they are.
     type: list
     elements: dict
     default: []
@@ -76,7 +79,8 @@ EXAMPLES = r"""
 RETURN = r"""
 moved:
   description:
-    - Whether the release is live now. The module does not fail where it is not, so that the hosts that moved already can be taken back
+    - Whether the release is live now. The module does not fail where it is not, so that the hosts that moved already
+      can be taken back
       before the run ends.
   type: bool
   returned: success
@@ -125,7 +129,9 @@ def main() -> None:
     before = cutover.live(layout)
     if module.check_mode:
         diff = differences(plan, before)
-        module.exit_json(changed=bool(diff), moved=True, source=before, message=f"{plan.release} would be live", diff=diff)
+        module.exit_json(
+            changed=bool(diff), moved=True, source=before, message=f"{plan.release} would be live", diff=diff
+        )
     if cutover.is_settled(plan):
         module.exit_json(changed=False, moved=True, source=before, message=f"{plan.release} is live already")
     diff = differences(plan, before)

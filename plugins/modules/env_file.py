@@ -78,7 +78,8 @@ attributes:
     description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff
+      mode.
     support: full
     details:
       - The diff names the variables that are added, changed or removed, and shows no value.

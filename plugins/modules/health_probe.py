@@ -108,7 +108,8 @@ options:
     default: 10
   deadline:
     description:
-      - Seconds for all of it. A request that is under way then is cut off, and no pause is begun that would outlast it.
+      - Seconds for all of it. A request that is under way then is cut off, and no pause is begun that would outlast
+        it.
     type: float
     default: 60
   unit:
@@ -198,8 +199,8 @@ failure:
       (404), V(too_large) (413, 414, 431), V(server_error) (500), V(bad_gateway) (502), V(unavailable) (503),
       V(gateway_timeout) (504) or V(wrong_status).
     - Another answer than expected is V(wrong_body) or V(wrong_header).
-    - From a WebSocket it is V(no_upgrade) (another status than 101), V(bad_accept_key), V(wrong_header), or
-      V(server_error) (closed with 1011).
+    - From a WebSocket it is V(no_upgrade) (another status than 101), V(bad_accept_key), V(wrong_header),
+      V(server_error) (closed with 1011) or V(reset) (dropped as soon as it was accepted).
     - Without a verdict in time it is V(unit_failed) (O(unit) will not come up) or V(deadline) (nothing failed, but
       too slowly).
   returned: when a probe was made

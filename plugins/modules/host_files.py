@@ -32,7 +32,8 @@ options:
         type: str
         default: "0644"
   apply_always:
-    description: Apply sysusers and tmpfiles although their files are as they should be, because something they make is missing.
+    description: Apply sysusers and tmpfiles although their files are as they should be, because something they make
+      is missing.
     type: bool
     default: false
   enable:

@@ -9,8 +9,10 @@ module: release_code
 short_description: Lays the code of a release down on the host
 version_added: 1.0.0
 description:
-  - Takes the archive that M(switchyard.django.site_plan) made to the host and unpacks it as root's, readable by the site alone.
-  - Where a release on the host was built from the same inputs, its code and static files are taken instead, by hard links.
+  - Takes the archive that M(switchyard.django.site_plan) made to the host and unpacks it as root's, readable by the
+    site alone.
+  - Where a release on the host was built from the same inputs, its code and static files are taken instead, by hard
+    links.
 extends_documentation_fragment:
   - switchyard.django.site
 options:

@@ -9,9 +9,11 @@ module: release_gate
 short_description: Starts a release beside the live one and probes it on its own socket
 version_added: 1.0.0
 description:
-  - Starts the instance where it doesn't run, and sends it the very headers that nginx would send. HTTP has to answer as expected
+  - Starts the instance where it doesn't run, and sends it the very headers that nginx would send. HTTP has to answer
+    as expected
     several times in a row, and a WebSocket handshake has to succeed where the release offers one.
-  - An instance that fails is stopped again, and the message says why, with the line of its journal. Nothing that is live is touched.
+  - An instance that fails is stopped again, and the message says why, with the line of its journal. Nothing that is
+    live is touched.
 extends_documentation_fragment:
   - switchyard.django.site
 options:
@@ -65,7 +67,10 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=release not in state.running_instances(layout), started=False)
     if manifest is None:
-        module.fail_json(msg=f"{release} is no whole release of {layout.site} on this host. ls {layout.etc}/releases shows what is there")
+        module.fail_json(
+            msg=f"{release} is no whole release of {layout.site} on this host. "
+            f"ls {layout.etc}/releases shows what is there"
+        )
     limits = Limits(successes=module.params["successes"], interval=0.1, deadline=module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:

@@ -9,9 +9,11 @@ module: release_lock
 short_description: Resolves a project's requirements once, with hashes
 version_added: 1.0.0
 description:
-  - Resolves the project's requirements and the packages of the site's app servers with uv, in a sandbox, as the site's user.
+  - Resolves the project's requirements and the packages of the site's app servers with uv, in a sandbox, as the
+    site's user.
     What the project pins stays as it is pinned.
-  - The result is kept on the host under the digest of what it was made from, so that the same inputs are never resolved twice.
+  - The result is kept on the host under the digest of what it was made from, so that the same inputs are never
+    resolved twice.
 extends_documentation_fragment:
   - switchyard.django.site
 options:
@@ -25,7 +27,8 @@ options:
     elements: str
     required: true
   build_environment:
-    description: Environment variables for uv as one JSON text, for example an index or a CA bundle. No value is shown.
+    description: Environment variables for uv as one JSON text, for example an index or a CA bundle. No value is
+      shown.
     type: str
     default: "{}"
   lock:
@@ -88,7 +91,9 @@ def main() -> None:
             build_environment = json.loads(module.params["build_environment"])
             text = locks.make(layout, requirements.kind, requirements.files, packages, build_environment)
         except locks.LockError as problem:
-            module.fail_json(msg=f"The requirements of site_source can't be resolved together with {', '.join(packages)}:\n{problem}")
+            module.fail_json(
+                msg=f"The requirements of site_source can't be resolved together with {', '.join(packages)}:\n{problem}"
+            )
     disk.write(path, text.encode(), 0o644)
     module.exit_json(changed=True, lock=text, digest=locks.digest(text))
 

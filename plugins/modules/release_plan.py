@@ -9,7 +9,8 @@ module: release_plan
 short_description: Names a release and says what of it a host still lacks
 version_added: 1.0.0
 description:
-  - Runs on the controller alone. Puts together what a release is made from, names it by the digest of that, and compares it with what
+  - Runs on the controller alone. Puts together what a release is made from, names it by the digest of that, and
+    compares it with what
     M(switchyard.django.site_state) read on the host.
 options:
   source:
@@ -62,7 +63,8 @@ options:
     type: int
     required: true
   files:
-    description: The files of the release, rendered but for tokens such as V(@RELEASE@), with path, content and, where one may be left out, the token it needs.
+    description: The files of the release, rendered but for tokens such as V(@RELEASE@), with path, content and,
+      where one may be left out, the token it needs.
     type: list
     elements: dict
     required: true

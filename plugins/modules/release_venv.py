@@ -23,7 +23,8 @@ options:
     type: str
     required: true
   build_environment:
-    description: Environment variables for uv as one JSON text, for example an index or a CA bundle. No value is shown.
+    description: Environment variables for uv as one JSON text, for example an index or a CA bundle. No value is
+      shown.
     type: str
     default: "{}"
 author: switchyard.django contributors (@switchyard)

@@ -9,7 +9,8 @@ module: site_environment
 short_description: Writes the environment file of a release, and makes the site's secrets once
 version_added: 1.0.0
 description:
-  - Puts together V(site_env), the usual names of what follows from the site, and a secret key where the user gives none, and
+  - Puts together V(site_env), the usual names of what follows from the site, and a secret key where the user gives
+    none, and
     writes the result for systemd alone, mode 0600, root's, under the keyed digest of its content.
   - The secrets of a site are made once and are the same on all its hosts.
 extends_documentation_fragment:
@@ -79,7 +80,9 @@ def main() -> None:
         site_secrets = environment.SiteSecrets.from_json(given) if given else environment.SiteSecrets.make()
         if not module.check_mode:
             environment.save(layout, site_secrets)
-    composed = environment.with_defaults(environment.given(module.params["variables"]), module.params["domains"], layout)
+    composed = environment.with_defaults(
+        environment.given(module.params["variables"]), module.params["domains"], layout
+    )
     complete = environment.with_secret_key(composed, site_secrets)
     digest = environment.digest(complete, site_secrets)
     path = layout.environment(digest)

@@ -12,7 +12,8 @@ description:
   - Runs on the controller alone and needs no connection, so that bad input ends a run before any host is touched.
   - Judges names, domains, paths, settings overrides and the environment, and reports all that is wrong at once.
   - Resolves O(site_source) and O(site_version) to one archive in the controller's cache
-    (C($XDG_CACHE_HOME/switchyard), by default C(~/.cache/switchyard)), with submodules, and finds the project's requirements in it.
+    (C($XDG_CACHE_HOME/switchyard), by default C(~/.cache/switchyard)), with submodules, and finds the project's
+      requirements in it.
 options:
   site_name:
     description: The name of the site, 1 to 32 of a-z, 0-9 and V(-).
@@ -48,7 +49,8 @@ options:
     type: dict
     default: {}
   site_requirements:
-    description: The requirements file relative to the source's top; empty to look for C(uv.lock), then C(requirements.txt).
+    description: The requirements file relative to the source's top; empty to look for C(uv.lock), then
+      C(requirements.txt).
     type: str
     default: ""
   site_health_path:
@@ -101,7 +103,8 @@ origin:
   type: str
   returned: success
 commit:
-  description: The commit, with C(-dirty) behind it where a folder differs from it, or null where git doesn't know the folder.
+  description: The commit, with C(-dirty) behind it where a folder differs from it, or null where git doesn't know
+    the folder.
   type: str
   returned: success
 identity:

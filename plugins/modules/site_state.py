@@ -9,7 +9,8 @@ module: site_state
 short_description: Reads in one call what a host holds of a site
 version_added: 1.0.0
 description:
-  - Reads the live release, the releases that are there, what runs, what is missing of packages and folders, and what a
+  - Reads the live release, the releases that are there, what runs, what is missing of packages and folders, and what
+    a
     rollback would go back to. Changes nothing.
 extends_documentation_fragment:
   - switchyard.django.site
@@ -17,7 +18,8 @@ options:
   variables:
     description:
       - V(site_env) as JSON. It is used for the keyed digest that names the environment; no value is returned.
-      - It is one text and not a dictionary, because Ansible would mask every value of a dictionary wherever it turns up in the
+      - It is one text and not a dictionary, because Ansible would mask every value of a dictionary wherever it turns
+        up in the
         result, and a result without the word V(shop) or V(1) is of no use.
     type: str
     default: "{}"
@@ -32,7 +34,8 @@ options:
     elements: str
     default: []
   requirements:
-    description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is asked for.
+    description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is
+      asked for.
     type: dict
     default: {}
   server_packages:
@@ -92,8 +95,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    inputs = Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
-    found = state.read(Layout(wanted["site"]), environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
+    inputs = (
+        Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
+    )
+    found = state.read(
+        Layout(wanted["site"]), environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs
+    )
     module.exit_json(changed=False, state=found)
 
 

@@ -513,6 +513,17 @@ def test_closed_for_an_internal_error(serve, tcp):
     assert "1011" in attempt.evidence
 
 
+@pytest.mark.parametrize("tcp", [False, True])
+def test_dropped_after_the_handshake(serve, tcp):
+    def drops(server, connection):
+        connection.sendall(switching_protocols(accept_value(server.read_request(connection))))
+
+    attempt = probe_once(serve(drops, tcp=tcp).target, WebSocketCheck("/ws/"), QUICK)
+    assert (attempt.failure, attempt.status) == ("reset", 101)
+    assert "then the connection was dropped" in attempt.evidence
+    assert "message broker" in attempt.hint
+
+
 @pytest.mark.parametrize(
     ("behaviour", "failure", "hint"),
     [

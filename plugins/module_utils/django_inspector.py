@@ -16,6 +16,8 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 WANTED: dict = {}
 
@@ -35,7 +37,7 @@ def problem(step: str, error: BaseException) -> dict:
     return {"step": step, "kind": type(error).__name__, "message": str(error)[:2000], "where": location(error)}
 
 
-def static_root(settings) -> str:
+def static_root(settings: Any) -> str:
     """Where the project's storage wants static files: the storage's own option, or STATIC_ROOT."""
     options = getattr(settings, "STORAGES", {}).get("staticfiles", {}).get("OPTIONS", {})
     return str(options.get("location") or settings.STATIC_ROOT or "")
@@ -104,6 +106,8 @@ def migrations() -> dict:
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
 
+    if connections["default"].vendor == "unknown":  # Django's stand-in for a site without a database
+        return {"before": {}, "after": {}, "pending": []}
     executor = MigrationExecutor(connections["default"])
     targets = executor.loader.graph.leaf_nodes()
     before: dict = {}
@@ -137,7 +141,7 @@ def collect() -> int:
 def inspect() -> dict:
     report: dict = {"problems": []}
 
-    def attempt(step: str, ask):
+    def attempt(step: str, ask: Callable[[], Any]) -> bool:
         try:
             report[step] = ask()
         except BaseException as error:  # noqa: BLE001 - a project may raise SystemExit as well

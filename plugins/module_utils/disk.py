@@ -48,10 +48,12 @@ def point(link: Path, target: str) -> None:
 
 
 def append_line(path: Path, line: str, mode: int = 0o644) -> None:
-    """Append one line durably."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
+    """Append one line durably, and not to one that a power cut left without its end."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
     try:
-        os.write(handle, line.encode() + b"\n")
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, (b"\n" if torn else b"") + line.encode() + b"\n")
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
 
 # Both go into a unit and into nginx's configuration, so only what needs no quoting there.
 SAFE_PATH = re.compile(r"/[A-Za-z0-9._/@+-]*")
@@ -80,22 +82,23 @@ def _in_words(problem: Mapping[str, str]) -> str:
 def _judge_debug_and_hosts(verdict: Verdict, settings: Mapping[str, Any], domains: list[str]) -> None:
     if settings["DEBUG"]:
         verdict.refuse("DEBUG is on: every error page would show the site's settings and code", DEBUG=False)
-    uncovered = [domain for domain in domains if not covers(settings["ALLOWED_HOSTS"], domain)]
+    hosts = [host_header(domain) for domain in domains]
+    uncovered = [host for host in hosts if not covers(settings["ALLOWED_HOSTS"], host)]
     if uncovered:
         verdict.refuse(
             f"ALLOWED_HOSTS {settings['ALLOWED_HOSTS']} doesn't cover {', '.join(uncovered)} of site_domains: "
             "Django would answer 400",
-            ALLOWED_HOSTS=domains,
+            ALLOWED_HOSTS=hosts,
         )
 
 
-def covers(allowed: list[str], domain: str) -> bool:
+def covers(allowed: list[str], host: str) -> bool:
     """Whether Django would accept a Host header (django.http.request.validate_host)."""
-    domain = domain.lower()
-    for pattern in (host.lower() for host in allowed):
-        if pattern == "*" or pattern == domain:
+    host = host.lower()
+    for pattern in (one.lower() for one in allowed):
+        if pattern == "*" or pattern == host:
             return True
-        if pattern.startswith(".") and (domain.endswith(pattern) or domain == pattern[1:]):
+        if pattern.startswith(".") and (host.endswith(pattern) or host == pattern[1:]):
             return True
     return False
 
@@ -134,22 +137,30 @@ def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layou
 
 
 def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layout, hosts: int) -> None:
-    for alias, database in settings["DATABASES"].items():
-        if "sqlite" not in database["engine"]:
-            continue
-        if hosts > 1:
-            verdict.problems.append(
-                f"DATABASES[{alias!r}] is SQLite, which one host alone can have, but the site has {hosts} hosts. "
-                "Use PostgreSQL, or one host"
-            )
-        if not database["name"].startswith((f"{layout.data}/", f"{layout.media}/")):
-            verdict.refuse(
-                f"DATABASES[{alias!r}] is SQLite at {database['name'] or '(no name)'}, which would end with this "
-                f"release. What outlives releases lies in {layout.data}"
-            )
-            # A database that is not SQLite may hold a password, so only SQLite's own part is ever written out.
-            suggested = verdict.overrides.setdefault("DATABASES", {})
-            suggested[alias] = {"ENGINE": database["engine"], "NAME": f"{layout.data}/{_file_name(alias)}"}
+    sqlite = {alias: one for alias, one in settings["DATABASES"].items() if "sqlite" in one["engine"]}
+    if hosts > 1:
+        verdict.problems += [
+            f"DATABASES[{alias!r}] is SQLite, which one host alone can have, but the site has {hosts} hosts. "
+            "Use PostgreSQL, or one host"
+            for alias in sqlite
+        ]
+    lasting = (f"{layout.data}/", f"{layout.media}/")
+    passing = {alias: one["name"] for alias, one in sqlite.items() if not one["name"].startswith(lasting)}
+    for alias, name in passing.items():
+        verdict.refuse(
+            f"DATABASES[{alias!r}] is SQLite at {name or '(no name)'}, which would end with this "
+            f"release. What outlives releases lies in {layout.data}"
+        )
+    # An override replaces DATABASES as a whole, and a database that is not SQLite may hold a password: it is never
+    # written out.
+    if passing and len(sqlite) == len(settings["DATABASES"]):
+        verdict.overrides["DATABASES"] = {
+            alias: {
+                "ENGINE": one["engine"],
+                "NAME": f"{layout.data}/{_file_name(alias)}" if alias in passing else one["name"],
+            }
+            for alias, one in sqlite.items()
+        }
 
 
 def _file_name(alias: str) -> str:
@@ -175,7 +186,7 @@ def _yaml(value: Mapping[str, Any]) -> list[str]:
 
 # --- site_settings_overrides -----------------------------------------------------------------------------------------
 
-SECRET_SETTING = re.compile(r"SECRET|PASSWORD|TOKEN|API_?KEY|CREDENTIAL", re.IGNORECASE)
+SECRET_SETTING = re.compile(r"SECRET|PASSWORD(?!_HASHERS)|TOKEN|API_?KEY|CREDENTIAL", re.IGNORECASE)
 
 
 def overlay_problems(overrides: Mapping[str, Any]) -> list[str]:
@@ -201,13 +212,17 @@ def _secrets_in(value: Any, path: str) -> list[str]:
         return [found for name, item in value.items() for found in _secrets_in(item, f"{path}.{name}")]
     if isinstance(value, (list, tuple)):
         return [found for number, item in enumerate(value) for found in _secrets_in(item, f"{path}[{number}]")]
-    if isinstance(value, str) and value and SECRET_SETTING.search(path.rpartition(".")[2]):
+    if isinstance(value, str) and _is_secret(path.rpartition(".")[2], value):
         name = re.sub(r"\W+", "_", path).upper()
         return [
             f"{path} would lie in the release's folder for the site to read. "
             f"Put it into site_env and write {{$env: {name}}} here"
         ]
     return []
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(value) and bool(SECRET_SETTING.search(name) or PASSWORD_IN_URL.search(value))
 
 
 OVERLAY = """\

@@ -21,7 +21,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 
 SECRET_KEY_NAMES = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 # Whoever names a database in any of the usual ways wants that one, and no default beside it.
-DATABASE_NAMES = re.compile(r"(DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|SQL)(_|$)|PG[A-Z]+$")
+DATABASE_NAMES = re.compile(r"(DJANGO_)?(DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|SQL)(_|$)|PG[A-Z]+$")
 
 # Set in the unit for each release; an environment file would win over the unit.
 OURS = {
@@ -75,18 +75,22 @@ def given(site_env: str) -> dict[str, str]:
 
 def with_defaults(variables: Mapping[str, str], domains: list[str], layout: Layout) -> dict[str, str]:
     """The user's variables, and the usual names of what follows from the site where the user has none of them."""
-    hosts = ",".join(domains)
+    hosts = ",".join(host_header(domain) for domain in domains)
     composed = {"ALLOWED_HOSTS": hosts, "DJANGO_ALLOWED_HOSTS": hosts}
     if not any(DATABASE_NAMES.match(name) for name in variables):
         composed["DATABASE_URL"] = f"sqlite:///{layout.data}/db.sqlite3"
     return {**composed, **variables}
 
 
+def host_header(domain: str) -> str:
+    """A domain as a Host header has it: an IPv6 address stands in brackets."""
+    return f"[{domain}]" if ":" in domain else domain
+
+
 def with_secret_key(composed: Mapping[str, str], site_secrets: SiteSecrets) -> dict[str, str]:
-    """The environment as systemd gets it: with a secret key under the usual names where the user gave none."""
-    if any(name in composed for name in SECRET_KEY_NAMES):
-        return dict(composed)
-    return {**dict.fromkeys(SECRET_KEY_NAMES, site_secrets.secret_key), **composed}
+    """The environment as systemd gets it: with a secret key under both usual names, the user's where there is one."""
+    key = next((composed[name] for name in SECRET_KEY_NAMES if composed.get(name)), site_secrets.secret_key)
+    return {**dict.fromkeys(SECRET_KEY_NAMES, key), **composed}
 
 
 def digest(complete: Mapping[str, str], site_secrets: SiteSecrets) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from ansible_collections.switchyard.django.plugins.module_utils import disk, ownership, sandbox
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
 
-PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==")
+PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;=]+)")
 
 
 class LockError(Exception):
@@ -71,26 +71,28 @@ def make(
 
 
 def with_hashes_of(given: str, resolved: str) -> str:
-    """The resolution, in which a package that the project pins with hashes keeps exactly those."""
-    blocks = {name: block for name, block in _blocks(given) if "--hash=" in block}
-    return "".join(blocks.get(name, block) for name, block in _blocks(resolved))
+    """The resolution, in which a package that the project pins with hashes keeps exactly those.
+
+    Extras and markers are the resolution's: it may write them in other words than the project.
+    """
+    own: dict[str, list[str]] = {}
+    for pin, _head, hashes in _requirements(given):
+        own.setdefault(pin, []).extend(hashes)
+    return "".join(
+        " \\\n    ".join([head, *(dict.fromkeys(own.get(pin) or hashes))]) + "\n"
+        for pin, head, hashes in _requirements(resolved)
+    )
 
 
-def _blocks(text: str) -> list[tuple[str, str]]:
-    """Each requirement with its continuation lines, under its normalised name and its marker."""
-    joined = re.sub(r"\\\n\s*", "\0", text)
+def _requirements(text: str) -> list[tuple[str, str, list[str]]]:
+    """Each requirement, its continuation lines joined: what it pins, how it is written, and its hashes."""
     found = []
-    for line in joined.splitlines():
-        pinned = PINNED.match(line.strip())
-        if pinned:
-            name = re.sub(r"[-_.]+", "-", pinned.group(1)).lower()
-            version = re.split(r"[\s;\0]", line.split("==", 1)[1].strip())[0]
-            marker = line.split(";", 1)[1].split("\0", 1)[0].strip() if ";" in line else ""
-            found.append(
-                (f"{name}=={version};{marker}", line.strip().replace("\0", " \\\n    ").replace("  \\", " \\") + "\n")
-            )
-        elif line.strip() and not line.lstrip().startswith(("#", "-")):
-            found.append((line.strip(), line.strip().replace("\0", " \\\n    ") + "\n"))
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        head = re.split(r"\s+(?:--hash|#)", line)[0].strip()
+        if head and not head.startswith(("#", "-")):
+            pinned = PINNED.match(head)
+            pin = f"{re.sub(r'[-_.]+', '-', pinned.group(1)).lower()}=={pinned.group(2)}" if pinned else head
+            found.append((pin, head, re.findall(r"--hash=\S+", line)))
     return found
 
 

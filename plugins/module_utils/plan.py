@@ -79,7 +79,7 @@ def _is_address(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text  # behind it anything may stand
 
 
 def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[str]:
@@ -101,7 +101,8 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
         found.append(f"site_env: {problem}")
         return found
     composed = environment.with_defaults(given, variables["site_domains"], layout)
-    for finding in django_environment.judge_django(composed, domains=variables["site_domains"]):
+    hosts = [environment.host_header(domain) for domain in variables["site_domains"]]
+    for finding in django_environment.judge_django(composed, domains=hosts):
         if finding.level == "error":
             found.append(f"site_env.{finding.key}: {finding.message} {finding.hint}".strip())
     return found
@@ -110,8 +111,8 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
 def project_root(package: str, files: frozenset[str]) -> str | None:
     """The folder of the source in which `package` can be imported: the top, or the one folder that holds it."""
     inner = package.replace(".", "/") + "/"
-    roots = {name[: name.index(inner)] for name in files if name.startswith(inner) or f"/{inner}" in name}
-    roots = {root for root in roots if root == "" or root.endswith("/")}
+    start = re.compile(rf"(?:^|(?<=/))(?={re.escape(inner)}[^/]+\.py$)")
+    roots = {name[: match.start()] for name in files for match in start.finditer(name)}
     with_manage = {root for root in roots if f"{root}manage.py" in files}
     for root in sorted(with_manage or roots, key=lambda one: (one.count("/"), one)):
         return root.rstrip("/")

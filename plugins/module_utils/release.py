@@ -64,7 +64,8 @@ def unpack(layout: Layout, release: str, archive: Path) -> None:
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or not (member.isreg() or member.issym()):
+    inside = (folder / name.parent).resolve().is_relative_to(folder.resolve())
+    if not inside or name.is_absolute() or ".." in name.parts or not (member.isreg() or member.issym()):
         raise ReleaseError(f"the source holds {member.name!r}, which is neither a file nor a link inside it")
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)

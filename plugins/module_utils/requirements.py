@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 
-INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)")
-LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)")
+INCLUDE = re.compile(r"^\s*(?:-[rc]\s*|--(?:requirement|constraint)(?:\s+|=))(\S+)")
+LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)|^[^#]*@\s*(?:file:|\.{0,2}/)")
 
 
 class RequirementsError(Exception):

@@ -56,15 +56,18 @@ class Source:
     def read(self, name: str) -> str:
         """The text of one file."""
         with tarfile.open(self.archive) as archive:
-            member = archive.extractfile(name)
+            try:
+                member = archive.extractfile(name)
+            except KeyError:  # a link whose target is not in the archive
+                member = None
             if member is None:
-                raise SourceError(f"{name} in site_source is not a file")
+                raise SourceError(f"{name} in site_source is neither a file nor a link to one in it")
             return member.read().decode("utf-8", "replace")
 
 
 def without_credentials(text: str) -> str:
     """A URL, or a message with URLs, whose user names and passwords are masked."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)
 
 
 def resolve(source: str, version: str, base: Path, cache: Path) -> Source:
@@ -160,9 +163,10 @@ def _commit(url: str, version: str, shown: str, mirror: Path) -> str:
         if "HEAD" not in refs:
             raise SourceError(f"site_source {shown} has no commit yet. Push one, or name a branch with site_version")
         return refs["HEAD"]
-    for candidate in (version, f"refs/tags/{version}^{{}}", f"refs/tags/{version}", f"refs/heads/{version}"):
-        if candidate in refs:
-            return refs[candidate]
+    for ref in (version, f"refs/tags/{version}", f"refs/heads/{version}"):
+        for candidate in (f"{ref}^{{}}", ref):  # an annotated tag's commit, not the tag
+            if candidate in refs:
+                return refs[candidate]
     if COMMIT.fullmatch(version):
         _fetch(url, None, version, shown, mirror)
         try:
@@ -227,15 +231,27 @@ def _git_view(folder: Path) -> list[str] | None:
     """The files that git would not ignore, or None where git doesn't look after the folder."""
     try:
         listing = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=folder)
-    except (SourceError, OSError):
+    except OSError:  # no git on the controller
         return None
+    except SourceError as problem:
+        if "not a git repository" in str(problem):
+            return None
+        # Without git's view the files that it ignores, secrets among them, would go to the hosts.
+        raise SourceError(f"site_source {folder}: git can't say which files it ignores: {problem}") from None
     names = set()
     for name in filter(None, listing.split("\0")):
         if _is_folder(folder / name):  # a submodule, or a checkout inside this one
-            names |= {os.path.join(name, inner) for inner in _git_view(folder / name) or _walk(folder / name)}
+            names |= {os.path.join(name, inner) for inner in _inner_view(folder / name)}
         elif os.path.lexists(folder / name):
             names.add(name)
-    return sorted(names)
+    # Nothing at all: the folder lies in somebody else's checkout, which ignores it as a whole.
+    return sorted(names) or None
+
+
+def _inner_view(folder: Path) -> list[str]:
+    """A submodule that is not checked out has no .git, and git would answer for the checkout around it."""
+    tracked = _git_view(folder) if (folder / ".git").exists() else None
+    return tracked if tracked is not None else _walk(folder)
 
 
 def _is_folder(path: Path) -> bool:
@@ -256,7 +272,9 @@ def _walk(folder: Path) -> list[str]:
     for parent, folders, files in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT and name not in links)
-        names += [os.path.relpath(os.path.join(parent, name), folder) for name in files + links if name not in LEFT_OUT]
+        paths = [os.path.join(parent, name) for name in files + links if name not in LEFT_OUT]
+        # A socket or a pipe, which a server may have left there, has no content.
+        names += [os.path.relpath(path, folder) for path in paths if os.path.islink(path) or os.path.isfile(path)]
     return sorted(names)
 
 

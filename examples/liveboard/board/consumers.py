@@ -28,7 +28,7 @@ class BoardConsumer(AsyncJsonWebsocketConsumer):
     async def connect(self) -> None:
         await self.accept()
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
-        client = client_or_none(query.get("client", [""])[0])
+        client = client_or_none(query["client"][0]) if "client" in query else ""
         after = note_id_or_none(query.get("after", ["0"])[0])
         if client is None or after is None:
             await self.close(BAD_REQUEST)

@@ -95,6 +95,13 @@ class LiveTests(TransactionTestCase):
         await self.leave(ada)
         self.assertEqual(await Presence.objects.acount(), 0)
 
+    async def test_a_probe_without_an_identifier_is_greeted_and_not_counted(self):
+        page = Page(client="")
+        await page.connect()
+        await page.news("hello")
+        await page.people(0)
+        await self.leave(page)
+
     async def test_another_site_is_refused(self):
         self.assertEqual(await Page(origin="https://elsewhere.example").connect(), "websocket.close")
 

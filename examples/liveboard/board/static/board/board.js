@@ -105,7 +105,7 @@ function dropSilentSocket() {
 function lost(code) {
   clearTimeout(silenceTimer);
   socket = null;
-  if (page.live !== "polling") {
+  if (page.live === "websocket") {
     const restarting = code === 1001 || code === 1012;
     show("connecting", restarting ? "The server is changing over; reconnecting…" : "Connection lost; reconnecting…");
   }
@@ -125,7 +125,7 @@ async function poll() {
     take(await answer.json());
     afterPoll();
   } catch {
-    if (page.live !== "websocket") show("connecting", "No answer; trying again…");
+    if (page.live === "polling") show("connecting", "No answer; trying again…");
   }
   if (page.live !== "websocket") pollTimer = setTimeout(poll, POLL_EVERY);
 }
@@ -136,10 +136,10 @@ function afterPoll() {
     clearTimeout(retryTimer);
     retryTimer = 0;
     failures = 0;
-    show("polling", "Asking every 3 seconds");
+    show("polling", "Polling every 3 seconds");
     return;
   }
-  if (failures > 2) show("polling", "Asking every 3 seconds until the WebSocket is back");
+  if (failures > 2) show("polling", "Polling until the WebSocket is back");
   if (!socket && !retryTimer) openSocket();
 }
 

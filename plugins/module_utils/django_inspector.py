@@ -45,6 +45,7 @@ def static_root(settings: Any) -> str:
 
 def settings_in_force() -> dict:
     from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
 
     databases = {
         alias: {
@@ -53,7 +54,10 @@ def settings_in_force() -> dict:
         }
         for alias, one in settings.DATABASES.items()
     }
-    key = settings.SECRET_KEY or ""
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:  # a project without one: Django refuses to hand out its empty default
+        key = ""
     return {
         "DEBUG": bool(settings.DEBUG),
         "ALLOWED_HOSTS": [str(host) for host in settings.ALLOWED_HOSTS],

@@ -107,8 +107,8 @@ def _judge_secret_key(verdict: Verdict, settings: Mapping[str, Any]) -> None:
     key = settings["SECRET_KEY"]
     if key["insecure"] or key["length"] < 50 or key["variety"] < 5:
         verdict.refuse(
-            "SECRET_KEY is one that can be guessed (security.W009: at least 50 characters, 5 different ones, not from "
-            "startproject). The deploy has made one and gives it as the environment variable SECRET_KEY",
+            "SECRET_KEY is missing or can be guessed (security.W009: at least 50 characters, 5 different ones, "
+            "not from startproject). The deploy has made one and gives it as the environment variable SECRET_KEY",
             SECRET_KEY={"$env": "SECRET_KEY"},
         )
 
@@ -169,7 +169,8 @@ def _file_name(alias: str) -> str:
 
 def refusal(verdict: Verdict) -> str:
     """One message with every problem, and the lines that mend them, ready to paste into the inventory."""
-    lines = [f"{len(verdict.problems)} thing(s) in this release would not work in production:"]
+    count = len(verdict.problems)
+    lines = [f"{'One thing' if count == 1 else f'{count} things'} in this release would not work in production:"]
     lines += [f"  - {problem}" for problem in verdict.problems]
     if verdict.overrides or verdict.variables:
         lines += ["Mend them in the project, or add to the site's variables:", ""]

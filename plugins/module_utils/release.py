@@ -225,7 +225,7 @@ def _variables(layout: Layout, environment: str) -> dict[str, str]:
 
 
 def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Write unit, nginx's part and, last of all, the manifest; return the manifest."""
+    """Write unit, nginx's part, the links to them and, last of all, the manifest; return the manifest."""
     settings = report["settings"]
     values = {
         "RELEASE": wanted.release,
@@ -261,9 +261,9 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "migrations": report["migrations"],
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
     }
-    disk.write(layout.manifest(wanted.release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
     for one in wanted.links:
         disk.point(Path(fill(one["link"], values)), str(folder / fill(one["target"], values)))
+    disk.write(layout.manifest(wanted.release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
     return manifest
 
 

@@ -44,7 +44,7 @@ def find(wanted: str, names: frozenset[str], read: Callable[[str], str]) -> Requ
     """
     name = wanted or next((name for name in ("uv.lock", "requirements.txt") if name in names), "")
     if not name:
-        near = sorted(path for path in names if re.search(r"requirements[^/]*\.(txt|in)$|(^|/)uv\.lock$", path))
+        near = sorted(path for path in names if re.search(r"requirements(/[^/]+|[^/]*)\.(txt|in)$|(^|/)uv\.lock$", path))
         advice = (
             f"It has {', '.join(near[:5])}: name one with site_requirements."
             if near

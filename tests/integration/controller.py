@@ -60,12 +60,16 @@ class Host:
     def restart(self) -> None:
         """Cut the power and boot again."""
         container = f"switchyard-{self.group}-{self.name}"
-        subprocess.run(["podman", "kill", container], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["podman", "start", container], check=True, stdout=subprocess.DEVNULL)
+        settings = {**os.environ, "CONTAINERS_CONF": str(TESTBED.with_name("containers.conf"))}
+        for verb in ("kill", "start"):
+            subprocess.run(["podman", verb, container], check=True, stdout=subprocess.DEVNULL, env=settings)
+        self.up()
 
     # --- the controller
 
-    def play(self, playbook: str, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, **variables: Any) -> Run:
+    def play(
+        self, playbook: str, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, **variables: Any
+    ) -> Run:
         """Run a playbook with the site's variables; `variables` are laid over them."""
         extra = self.scratch / "variables.json"
         extra.write_text(json.dumps({**self.variables, **variables}))

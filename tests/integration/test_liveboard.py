@@ -18,6 +18,7 @@ from controller import ROOT, Host, Run
 
 DOMAIN = "board.example.org"
 CANARY = "canary-4f1c9a7e2b-must-never-be-seen"
+EVERY_START_ANOTHER = "INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|NOTIFY_SOCKET"
 RELEASE_OF = re.compile(r"liveboard: ([0-9a-f]{12}) is live")
 
 
@@ -72,10 +73,10 @@ def what_serves(host: Host) -> dict[str, str]:
         "release": release,
         "unit": host.sh(f"systemctl cat {unit}"),
         "command": host.sh(f"tr '\\0' '\\n' < /proc/{pid}/cmdline"),
-        "exec_start": re.sub(r" (pid|start_time|stop_time|status|code)=[^;]*;", "", host.sh(f"systemctl show {unit} -p ExecStart")),
-        "environment": host.sh(
-            f"tr '\\0' '\\n' < /proc/{pid}/environ | sort | grep -vE '^(INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|NOTIFY_SOCKET)='"
+        "exec_start": re.sub(
+            r" (pid|start_time|stop_time|status|code)=[^;]*;", "", host.sh(f"systemctl show {unit} -p ExecStart")
         ),
+        "environment": host.sh(f"tr '\\0' '\\n' < /proc/{pid}/environ | sort | grep -vE '^({EVERY_START_ANOTHER})='"),
         "nginx": host.sh("nginx -T 2>/dev/null | sed -n '/liveboard/,$p'"),
         "code": host.sh(f"cd /srv/liveboard/releases/{release} && find . -type f -exec sha256sum {{}} + | sort"),
         "commit": json.loads(host.sh("cat /etc/switchyard/liveboard/current/release.json"))["commit"] or "",
@@ -173,15 +174,15 @@ def test_a_release_that_can_not_be_imported_never_touches_the_live_one(host: Hos
     urls = project / "liveboard/urls.py"
     whole = urls.read_text()
     pids = host.sh("pgrep -u liveboard -f gunicorn | sort")
-    urls.write_text(f"import a_module_that_nobody_wrote\n{whole}")
+    urls.write_text(f"{whole}\nimport a_module_that_nobody_wrote\n")
     try:
         with host.under_load("/health/", DOMAIN) as failures:
             run = host.play("site.yml")
     finally:
         urls.write_text(whole)
     assert run.rc != 0
-    assert "a_module_that_nobody_wrote" in run.output
-    assert "liveboard/urls.py:1" in run.output
+    assert "a_module_that_nobody_wrote" in run.output, run.output
+    assert f"liveboard/urls.py:{len(whole.splitlines()) + 2}" in run.output, run.output
     assert failures == []
     assert host.sh("pgrep -u liveboard -f gunicorn | sort") == pids
 
@@ -190,7 +191,7 @@ def test_a_release_that_fails_its_gate_never_touches_the_live_one(host: Host, pr
     """What Django can't know beforehand: the entry point fails where only the app server runs it."""
     entry = project / "liveboard/asgi.py"
     whole = entry.read_text()
-    entry.write_text(f"import os, sys\nif 'gunicorn' in sys.argv[0]:\n    import a_module_of_the_server\n{whole}")
+    entry.write_text(f"{whole}\nimport sys\nif 'gunicorn' in sys.argv[0]:\n    import a_module_of_the_server\n")
     live = what_serves(host)
     try:
         with host.under_load("/health/", DOMAIN) as failures:
@@ -218,8 +219,8 @@ def test_a_new_version_with_the_same_dependencies(host: Host, project: Path) -> 
 def test_nothing_that_root_trusts_is_writable_by_the_site_and_nothing_secret_is_readable(host: Host) -> None:
     as_site = "setpriv --reuid=liveboard --regid=liveboard --clear-groups"
     writable = host.sh(
-        f"{as_site} find / -xdev -writable ! -type l ! -path '/proc/*' ! -path '/dev/*' ! -path '/tmp*' ! -path '/var/tmp*' "
-        "! -path '/run/lock*' 2>/dev/null",
+        f"{as_site} find / -xdev -writable ! -type l ! -path '/proc/*' ! -path '/dev/*' ! -path '/tmp*' "
+        "! -path '/var/tmp*' ! -path '/run/lock*' 2>/dev/null",
         check=False,
     ).split()
     allowed = ("/srv/liveboard/data", "/srv/liveboard/media", "/var/cache/switchyard/liveboard", "/run/liveboard/")
@@ -228,7 +229,10 @@ def test_nothing_that_root_trusts_is_writable_by_the_site_and_nothing_secret_is_
         assert host.sh(f"{as_site} cat {secret} {secret}/* 2>/dev/null", check=False) == ""
     owners = host.sh("stat -c '%U:%G %a %n' /etc/switchyard/liveboard/secrets.json /etc/switchyard/liveboard/env/*")
     assert all(line.startswith("root:root 600 ") for line in owners.splitlines()), owners
-    found = host.sh(f"grep -rlF {CANARY} /srv /etc /var/log /run /opt 2>/dev/null; journalctl --no-pager | grep -cF {CANARY}", check=False)
+    found = host.sh(
+        f"grep -rlF {CANARY} /srv /etc /var/log /run /opt 2>/dev/null; journalctl --no-pager | grep -cF {CANARY}",
+        check=False,
+    )
     assert re.fullmatch(r"(/etc/switchyard/liveboard/env/[0-9a-f]+\.env\n)+0\n", found), found
 
 
@@ -255,17 +259,21 @@ def test_the_site_comes_back_after_a_power_cut(host: Host) -> None:
 
 
 def test_the_built_collection_deploys_from_an_empty_folder(host: Host, project: Path, tmp_path: Path) -> None:
-    subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", tmp_path, ROOT], check=True, stdout=subprocess.DEVNULL)
-    (tarball,) = tmp_path.glob("*.tar.gz")
     installed, empty = tmp_path / "installed", tmp_path / "empty"
     empty.mkdir()
+    (empty / "ansible.cfg").touch()
+    galaxy = ["ansible-galaxy", "collection"]
     subprocess.run(
-        ["ansible-galaxy", "collection", "install", "--offline", "-p", installed, tarball], check=True, stdout=subprocess.DEVNULL
+        [*galaxy, "build", "--output-path", tmp_path, ROOT], check=True, cwd=empty, stdout=subprocess.DEVNULL
+    )
+    (tarball,) = tmp_path.glob("*.tar.gz")
+    subprocess.run(
+        [*galaxy, "install", "--offline", "-p", installed, tarball], check=True, cwd=empty, stdout=subprocess.DEVNULL
     )
     run = host.play(
         "switchyard.django.site",
         cwd=empty,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": os.devnull},
+        env={"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": str(empty / "ansible.cfg")},
         site_name="second",
         site_domains=["second.example.org"],
         serve_mode="wsgi",

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write docs/variables.md from the argument specs of the roles, or say with --check whether it is what they say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/variables.md"
+WAY_OUT = ".venv/bin/python docs/variables.py"
+
+# In the order in which a reader asks; a role that is not named here comes after these.
+FIRST = ("site", "wsgi", "asgi", "release", "cutover", "rollback", "nginx", "systemd", "host")
+SET_BY_THE_PLAYBOOK = "The playbook sets it."
+
+HEAD = f"""\
+# Variables
+
+Made from `roles/*/meta/argument_specs.yml` by `{WAY_OUT}`; a change here is lost.
+
+Set them in the inventory. `site_name`, `site_source`, `site_package` and `site_domains` have to be there; everything
+else has a default. A rollback needs `site_name` alone.
+"""
+
+ROLE = """
+## {name}
+
+{short}.
+
+| variable | type | default | |
+|---|---|---|---|
+{rows}
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page is out of date")
+    check = parser.parse_args().check
+    text = page()
+    if not check:
+        PAGE.write_text(text, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        print(f"{PAGE.relative_to(ROOT)} is not what the argument specs say. Run: {WAY_OUT}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def page() -> str:
+    """The whole page. A variable that several roles read stands where it is met first."""
+    shown: set[str] = set()
+    parts = [HEAD]
+    for name in roles():
+        spec = argument_spec(name)
+        options = {variable: option for variable, option in options_of(spec) if variable not in shown}
+        shown |= set(options)
+        if options:
+            rows = "\n".join(row(variable, option) for variable, option in options.items())
+            short = plain(spec["main"]["short_description"])
+            parts.append(ROLE.format(name=name, short=short, rows=rows))
+    return "".join(parts)
+
+
+def roles() -> list[str]:
+    names = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+
+
+def argument_spec(role: str) -> dict[str, Any]:
+    path = ROOT / "roles" / role / "meta/argument_specs.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+
+
+def options_of(spec: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a user may set, of every entry point of the role."""
+    for entry_point in spec.values():
+        for name, option in entry_point.get("options", {}).items():
+            if SET_BY_THE_PLAYBOOK not in description(option):
+                yield name, option
+
+
+def row(name: str, option: dict[str, Any]) -> str:
+    kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
+    if "choices" in option:
+        kind = " or ".join(f"`{choice}`" for choice in option["choices"])
+    default = "required" if option.get("required") else f"`{shown_default(option.get('default'))}`"
+    return f"| `{name}` | {kind} | {default} | {plain(description(option))} |"
+
+
+def shown_default(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def description(option: dict[str, Any]) -> str:
+    found = option["description"]
+    return " ".join([found] if isinstance(found, str) else found)
+
+
+def plain(text: str) -> str:
+    """Ansible's markup as Markdown's, on one line of a table."""
+    marked = re.sub(r"\b(?:C|V|O|RV|M|I)\(((?:\\.|[^)\\])*)\)", r"`\1`", " ".join(text.split()))
+    return marked.replace("|", r"\|").rstrip(".") + ("." if text.rstrip().endswith(".") else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

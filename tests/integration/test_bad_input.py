@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input ends a run before the host is changed, with one message that names the variable and the way out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controller import ROOT, Host
+
+GOOD: dict[str, Any] = {
+    "site_name": "liveboard",
+    "site_source": str(ROOT / "examples/liveboard"),
+    "site_package": "liveboard",
+    "site_domains": ["board.example.org"],
+}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    one = Host(group=f"{os.environ.get('SWITCHYARD_TEST_GROUP', 'molecule')}_input", variables=GOOD)
+    one.down()
+    one.up()
+    one.sh("useradd --system taken; mkdir -p /srv/occupied/files")
+    yield one
+    one.down()
+
+
+@pytest.fixture(scope="module")
+def untouched(host: Host) -> str:
+    """The host before the first run."""
+    return host.fingerprint()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("git")
+    work = folder / "work"
+    shutil.copytree(ROOT / "examples/liveboard", work, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*"))
+    commands = [
+        ["git", "init", "-q", "-b", "main", work],
+        ["git", "-C", work, "add", "-A"],
+        ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first"],
+        ["git", "clone", "-q", "--bare", work, folder / "board.git"],
+    ]
+    for command in commands:
+        subprocess.run(command, check=True)
+    return f"file://{folder}/board.git"
+
+
+def without(name: str, tmp_path: Path) -> str:
+    """The example without one of its files."""
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "examples/liveboard", folder, ignore=shutil.ignore_patterns("__pycache__", name))
+    return str(folder)
+
+
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "serve_mode": ({"serve_mode": "agsi"}, ["serve_mode 'agsi'", "serve_mode=asgi"]),
+    "name with a space": ({"site_name": "live board"}, ["site_name 'live board'", "a-z, 0-9 and -"]),
+    "name with a quote": ({"site_name": 'live"board'}, ["site_name", "a-z, 0-9 and -"]),
+    "name with a semicolon": ({"site_name": "liveboard;reboot"}, ["site_name", "a-z, 0-9 and -"]),
+    "name with a newline": ({"site_name": "liveboard\n"}, ["site_name", "a-z, 0-9 and -"]),
+    "name of the system": ({"site_name": "root"}, ["site_name 'root'", "belongs to the system"]),
+    "name of a user": ({"site_name": "taken"}, ["site_name taken", "a user taken", "Choose another"]),
+    "name of a folder": ({"site_name": "occupied"}, ["site_name occupied", "/srv/occupied", "Choose another"]),
+    "domain with a space": (
+        {"site_domains": ["a b.example.org"]},
+        ["site_domains", "'a b.example.org'", "shop.example.org"],
+    ),
+    "domain with a quote": ({"site_domains": ['a".example.org']}, ["site_domains", "shop.example.org"]),
+    "domain with a semicolon": ({"site_domains": ["a.example.org; root /etc"]}, ["site_domains", "shop.example.org"]),
+    "domain with a newline": ({"site_domains": ["a.example.org\nb"]}, ["site_domains", "shop.example.org"]),
+    "no domain": ({"site_domains": []}, ["site_domains is empty", "shop.example.org"]),
+    "source that is nowhere": ({"site_source": "/no/such/folder"}, ["site_source '/no/such/folder'", "git URL"]),
+    "git URL that is nowhere": (
+        {"site_source": "file:///no/such.git"},
+        ["site_source file:///no/such.git can't be read", "Check the URL"],
+    ),
+    "no requirements": (
+        {"site_requirements": "nothing.txt"},
+        ["site_requirements 'nothing.txt'", "not in site_source"],
+    ),
+    "DEBUG on": ({"site_env": {"DEBUG": "true"}}, ["site_env.DEBUG", "DEBUG"]),
+    "weak secret": ({"site_env": {"SECRET_KEY": "changeme"}}, ["site_env.SECRET_KEY"]),
+    "hosts that miss the domain": (
+        {"site_env": {"ALLOWED_HOSTS": "other.example.org"}},
+        ["site_env.ALLOWED_HOSTS", "board.example.org"],
+    ),
+    "server of the other stack": (
+        {"serve_mode": "asgi", "asgi_server": "uwsgi"},
+        ["asgi_server uwsgi", "wsgi_server", "serve_mode=wsgi"],
+    ),
+    "package that is not there": ({"site_package": "shop"}, ["site_package 'shop'", "no folder"]),
+    "health path": ({"site_health_path": "health check"}, ["site_health_path 'health check'", "/health/"]),
+    "secret in an override": (
+        {"site_settings_overrides": {"EMAIL_HOST_PASSWORD": "hunter2hunter2"}},
+        ["site_settings_overrides", "EMAIL_HOST_PASSWORD", "site_env"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input(case: str, host: Host, untouched: str) -> None:
+    variables, words = CASES[case]
+    refused(host, untouched, words, **variables)
+
+
+def test_a_ref_that_is_nowhere(host: Host, untouched: str, repository: str) -> None:
+    refused(
+        host,
+        untouched,
+        ["site_version 'v9'", "no branch, tag or commit", "main"],
+        site_source=repository,
+        site_version="v9",
+    )
+
+
+def test_a_ref_of_a_folder(host: Host, untouched: str) -> None:
+    refused(host, untouched, ["site_version 'main'", "is a folder", "file://"], site_version="main")
+
+
+def test_no_entry_point(host: Host, untouched: str, tmp_path: Path) -> None:
+    words = [
+        "liveboard/asgi.py",
+        "get_asgi_application",
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveboard.settings")',
+    ]
+    refused(host, untouched, words, site_source=without("asgi.py", tmp_path), serve_mode="asgi")
+
+
+def test_no_requirements_at_all(host: Host, untouched: str, tmp_path: Path) -> None:
+    refused(
+        host,
+        untouched,
+        ["requirements.txt", "uv.lock", "site_requirements"],
+        site_source=without("requirements.*", tmp_path),
+    )
+
+
+def refused(host: Host, untouched: str, words: list[str], **variables: Any) -> None:
+    run = host.play("site.yml", **variables)
+    assert run.rc != 0, run.output
+    for word in words:
+        assert word in run.output, run.output
+    assert "Traceback" not in run.output
+    assert "hunter2" not in run.output
+    assert run.changed == []
+    assert host.fingerprint() == untouched

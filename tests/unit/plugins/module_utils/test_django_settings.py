@@ -1,0 +1,335 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import types
+
+import pytest
+import yaml
+from ansible_collections.switchyard.django.plugins.module_utils import django_settings
+from ansible_collections.switchyard.django.plugins.module_utils.django_settings import covers, judge, overlay, refusal
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from hypothesis import given
+from hypothesis import strategies as st
+
+LAYOUT = Layout("shop")
+CODE = "/srv/shop/releases/0123456789ab/code"
+SOUND = {
+    "DEBUG": False,
+    "ALLOWED_HOSTS": ["shop.example.org"],
+    "SECRET_KEY": {"length": 64, "variety": 30, "insecure": False},
+    "STATICFILES": True,
+    "STATIC_URL": "/static/",
+    "STATIC_ROOT": f"{CODE}/staticfiles",
+    "MEDIA_URL": "/media/",
+    "MEDIA_ROOT": f"{CODE}/media",
+    "DATABASES": {"default": {"engine": "django.db.backends.postgresql", "name": ""}},
+    "SECURE_SSL_REDIRECT": False,
+    "SECURE_PROXY_SSL_HEADER": [],
+    "BASE": CODE,
+}
+SQLITE = "django.db.backends.sqlite3"
+FROM_ENV = {"$env": "SECRET_KEY"}
+
+
+def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, **report):
+    whole = {
+        "problems": [],
+        "settings": {**copy.deepcopy(SOUND), **(settings or {})},
+        "urls": {"resolves": True, "instead": "/"},
+        "checks": [],
+        **report,
+    }
+    return judge(whole, LAYOUT, list(domains), "/health/", hosts)
+
+
+def test_a_sound_project_passes():
+    verdict = verdict_on()
+    assert (verdict.problems, verdict.warnings, verdict.overrides, verdict.variables) == ([], [], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "overrides"),
+    [
+        ({"DEBUG": True}, "DEBUG is on", {"DEBUG": False}),
+        ({"ALLOWED_HOSTS": []}, "doesn't cover shop.example.org", {"ALLOWED_HOSTS": ["shop.example.org"]}),
+        ({"ALLOWED_HOSTS": ["other.org"]}, "['other.org'] doesn't cover", {"ALLOWED_HOSTS": ["shop.example.org"]}),
+        ({"SECRET_KEY": {"length": 66, "variety": 40, "insecure": True}}, "SECRET_KEY", {"SECRET_KEY": FROM_ENV}),
+        ({"SECRET_KEY": {"length": 49, "variety": 30, "insecure": False}}, "SECRET_KEY", {"SECRET_KEY": FROM_ENV}),
+        ({"SECRET_KEY": {"length": 60, "variety": 4, "insecure": False}}, "SECRET_KEY", {"SECRET_KEY": FROM_ENV}),
+        ({"STATIC_ROOT": ""}, "STATIC_ROOT is not set", {"STATIC_ROOT": "staticfiles"}),
+        ({"STATIC_ROOT": CODE}, "STATIC_ROOT", {"STATIC_ROOT": "staticfiles"}),
+        ({"STATIC_ROOT": "/srv"}, "STATIC_ROOT", {"STATIC_ROOT": "staticfiles"}),
+        ({"STATIC_ROOT": "/"}, "STATIC_ROOT", {"STATIC_ROOT": "staticfiles"}),
+        ({"STATIC_ROOT": f"{CODE}/my files"}, "STATIC_ROOT", {"STATIC_ROOT": "staticfiles"}),
+        ({"STATIC_ROOT": f"{CODE}/x;y"}, "STATIC_ROOT", {"STATIC_ROOT": "staticfiles"}),
+        ({"MEDIA_ROOT": CODE}, "MEDIA_ROOT", {"MEDIA_ROOT": "/srv/shop/media"}),
+        ({"MEDIA_ROOT": f"{CODE}/staticfiles"}, "the same folder", {"MEDIA_ROOT": "/srv/shop/media"}),
+        ({"STATIC_URL": "/sta tic/"}, "STATIC_URL", {}),
+        ({"STATIC_URL": "/static;/"}, "STATIC_URL", {}),
+        ({"STATIC_URL": "/static"}, "such as /static/", {}),
+        ({"MEDIA_URL": "/me{dia/"}, "such as /media/", {}),
+        (
+            {"DATABASES": {"default": {"engine": SQLITE, "name": f"{CODE}/db.sqlite3"}}},
+            "would end with this release",
+            {"DATABASES": {"default": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/db.sqlite3"}}},
+        ),
+        (
+            {"DATABASES": {"default": {"engine": SQLITE, "name": ":memory:"}}},
+            "SQLite at :memory:",
+            {"DATABASES": {"default": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/db.sqlite3"}}},
+        ),
+        (
+            {"DATABASES": {"default": {"engine": SQLITE, "name": ""}}},
+            "(no name)",
+            {"DATABASES": {"default": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/db.sqlite3"}}},
+        ),
+    ],
+)
+def test_each_thing_that_would_not_work_is_one_problem_with_the_line_that_mends_it(settings, said, overrides):
+    verdict = verdict_on(settings)
+    assert len(verdict.problems) == 1, verdict.problems
+    assert said in verdict.problems[0]
+    assert verdict.overrides == overrides
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"STATICFILES": False, "STATIC_ROOT": ""},
+        {"STATIC_URL": "https://cdn.example.org/static/"},
+        {"MEDIA_URL": "https://bucket.example.org/", "MEDIA_ROOT": ""},
+        {"MEDIA_URL": "/", "MEDIA_ROOT": ""},
+        {"STATIC_URL": "/assets/v1/"},
+        {"ALLOWED_HOSTS": ["*"]},
+        {"ALLOWED_HOSTS": [".example.org"]},
+        {"DATABASES": {}},
+        {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data/db.sqlite3"}}},
+        {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/media/db.sqlite3"}}},
+        {"MEDIA_ROOT": "/srv/shop/media", "STATIC_ROOT": "/var/www/static"},
+    ],
+)
+def test_what_is_uncommon_and_works_is_respected(settings):
+    assert verdict_on(settings).problems == []
+
+
+def test_the_data_folder_of_another_site_is_not_this_sites():
+    verdict = verdict_on({"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data-old/db.sqlite3"}}})
+    assert len(verdict.problems) == 1
+
+
+def test_sqlite_on_several_hosts_is_refused():
+    verdict = verdict_on(
+        {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data/db.sqlite3"}}}, hosts=2
+    )
+    (problem,) = verdict.problems
+    assert "2 hosts" in problem
+    assert verdict.overrides == {}
+
+
+def test_an_override_of_the_databases_has_all_of_them():
+    verdict = verdict_on(
+        {
+            "DATABASES": {
+                "default": {"engine": SQLITE, "name": f"{CODE}/db.sqlite3"},
+                "search": {"engine": SQLITE, "name": "/srv/shop/data/search.sqlite3"},
+            }
+        }
+    )
+    assert verdict.overrides["DATABASES"] == {
+        "default": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/db.sqlite3"},
+        "search": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/search.sqlite3"},
+    }
+
+
+def test_no_override_is_suggested_that_would_lose_a_database_or_show_its_password():
+    verdict = verdict_on(
+        {
+            "DATABASES": {
+                "default": {"engine": "django.db.backends.postgresql", "name": ""},
+                "cache": {"engine": SQLITE, "name": f"{CODE}/cache.sqlite3"},
+            }
+        }
+    )
+    assert len(verdict.problems) == 1
+    assert verdict.overrides == {}
+
+
+def test_a_project_fresh_from_startproject_learns_everything_at_once():
+    verdict = verdict_on(
+        {
+            "DEBUG": True,
+            "ALLOWED_HOSTS": [],
+            "SECRET_KEY": {"length": 66, "variety": 40, "insecure": True},
+            "STATIC_ROOT": "",
+            "DATABASES": {"default": {"engine": SQLITE, "name": f"{CODE}/db.sqlite3"}},
+        },
+        urls={"resolves": False, "instead": "/admin/login/"},
+    )
+    assert len(verdict.problems) == 6
+    assert verdict.overrides == {
+        "DEBUG": False,
+        "ALLOWED_HOSTS": ["shop.example.org"],
+        "SECRET_KEY": FROM_ENV,
+        "STATIC_ROOT": "staticfiles",
+        "DATABASES": {"default": {"ENGINE": SQLITE, "NAME": "/srv/shop/data/db.sqlite3"}},
+    }
+    assert verdict.variables == {"site_health_path": "/admin/login/"}
+
+
+def test_a_health_path_that_no_url_has_is_a_problem_of_the_variable():
+    verdict = verdict_on(urls={"resolves": False, "instead": ""})
+    (problem,) = verdict.problems
+    assert problem.startswith("site_health_path '/health/'")
+    assert verdict.variables == {}
+
+
+def test_what_the_inspector_met_is_said_with_its_place():
+    met = {"step": "urls", "kind": "ImportError", "message": "no module x", "where": "shop/urls.py:3: import x"}
+    verdict = judge({"problems": [met], "settings": SOUND}, LAYOUT, ["shop.example.org"], "/health/", 1)
+    assert verdict.problems == ["The URLconf can't be loaded: ImportError: no module x (shop/urls.py:3: import x)"]
+
+
+def test_settings_that_could_not_be_read_are_not_judged():
+    met = {"step": "settings_module", "kind": "KeyError", "message": "'X'", "where": ""}
+    verdict = judge({"problems": [met]}, LAYOUT, ["shop.example.org"], "/health/", 1)
+    assert verdict.problems == ["The settings can't be loaded: KeyError: 'X'"]
+
+
+@pytest.mark.parametrize(("level", "kept_in"), [(50, "problems"), (40, "problems"), (30, "warnings"), (20, "warnings")])
+def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept_in):
+    check = {"id": "models.E1", "level": level, "message": "A model\n  is broken.", "hint": "Mend it."}
+    verdict = verdict_on(checks=[check])
+    assert getattr(verdict, kept_in) == ["models.E1: A model is broken. Mend it."]
+    assert len(verdict.problems + verdict.warnings) == 1
+
+
+# --- covers() and Django -----------------------------------------------------------------------------------------------
+
+LABELS = st.sampled_from(["a", "shop", "example", "org", "B"])
+HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
+PATTERNS = st.one_of(HOSTS, HOSTS.map(lambda host: f".{host}"), st.sampled_from(["*", "", ".", "[::1]", "10.0.0.1"]))
+
+
+@given(st.lists(PATTERNS, max_size=4), st.one_of(HOSTS, st.sampled_from(["[::1]", "10.0.0.1"])))
+def test_a_host_is_covered_where_django_would_accept_it(allowed, host):
+    request = pytest.importorskip("django.http.request")
+    domain, _port = request.split_domain_port(host)
+    assert covers(allowed, host) == request.validate_host(domain, allowed)
+
+
+def test_an_address_is_compared_as_a_browser_sends_it():
+    assert verdict_on({"ALLOWED_HOSTS": ["[2001:db8::7]"]}, domains=["2001:db8::7"]).problems == []
+    verdict = verdict_on({"ALLOWED_HOSTS": ["2001:db8::7"]}, domains=["2001:db8::7"])
+    assert verdict.overrides == {"ALLOWED_HOSTS": ["[2001:db8::7]"]}
+
+
+# --- the refusal -------------------------------------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("abc: #'\"{}[]\\\n\t%&*!|>-é", max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcXYZ_$", min_size=1), inner, max_size=3),
+    max_leaves=8,
+)
+SETTINGS_NAMES = st.text("ABCDEFGH_", min_size=1, max_size=10).map(lambda name: f"S{name}")
+
+
+@given(st.dictionaries(SETTINGS_NAMES, VALUES, min_size=1, max_size=4))
+def test_the_suggested_lines_are_yaml_that_says_what_was_meant(overrides):
+    verdict = django_settings.Verdict(problems=["x"], overrides=overrides, variables={"site_health_path": "/"})
+    suggested = refusal(verdict).partition("add to the site's variables:\n")[2]
+    assert yaml.safe_load(suggested) == {"site_settings_overrides": overrides, "site_health_path": "/"}
+
+
+def test_the_refusal_lists_every_problem():
+    text = refusal(django_settings.Verdict(problems=["one is wrong", "two is wrong"]))
+    assert "  - one is wrong\n  - two is wrong" in text
+    assert "site_settings_overrides" not in text
+
+
+def test_what_is_suggested_is_accepted_as_a_variable():
+    verdict = verdict_on(
+        {
+            "DEBUG": True,
+            "ALLOWED_HOSTS": [],
+            "SECRET_KEY": {"length": 1, "variety": 1, "insecure": False},
+            "DATABASES": {"default": {"engine": SQLITE, "name": ""}},
+        }
+    )
+    suggested = yaml.safe_load(refusal(verdict).partition("variables:\n")[2])
+    assert django_settings.overlay_problems(suggested["site_settings_overrides"]) == []
+
+
+# --- the overlay -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lay(monkeypatch):
+    """Executes an overlay over a settings module that has the given settings."""
+
+    def lay(base, overrides, **variables):
+        module = types.ModuleType("projects_own_settings")
+        vars(module).update(base)
+        monkeypatch.setitem(sys.modules, "projects_own_settings", module)
+        for name in ("SECRET_KEY", "DJANGO_SECRET_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        namespace = {}
+        exec(compile(overlay("projects_own_settings", overrides), "overlay.py", "exec"), namespace)  # noqa: S102
+        return namespace
+
+    return lay
+
+
+def test_an_override_replaces_a_setting_and_leaves_the_others(lay):
+    settings = lay({"DEBUG": True, "TIME_ZONE": "UTC", "SECRET_KEY": "k" * 50}, {"DEBUG": False, "SITE_ID": 2})
+    assert (settings["DEBUG"], settings["SITE_ID"], settings["TIME_ZONE"]) == (False, 2, "UTC")
+    assert settings["SECRET_KEY"] == "k" * 50
+
+
+def test_values_from_the_environment_are_read_at_any_depth(lay):
+    overrides = {
+        "DATABASES": {"default": {"PASSWORD": {"$env": "DB_PASSWORD"}, "NAME": "shop"}},
+        "ADMINS": [["Ann", {"$env": "ADMIN_MAIL"}]],
+        "SECRET_KEY": {"$env": "KEY"},
+    }
+    settings = lay({}, overrides, DB_PASSWORD="pa'ss\"w$rd", ADMIN_MAIL="a@b", KEY="x" * 50)
+    assert settings["DATABASES"] == {"default": {"PASSWORD": "pa'ss\"w$rd", "NAME": "shop"}}
+    assert settings["ADMINS"] == [["Ann", "a@b"]]
+    assert settings["SECRET_KEY"] == "x" * 50
+
+
+def test_a_variable_that_is_missing_stops_the_settings(lay):
+    with pytest.raises(KeyError, match="DB_PASSWORD"):
+        lay({"SECRET_KEY": "k"}, {"X": {"$env": "DB_PASSWORD"}})
+
+
+@pytest.mark.parametrize("base", [{}, {"SECRET_KEY": ""}, {"SECRET_KEY": "django-insecure-abc"}])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DJANGO_SECRET_KEY"])
+def test_the_key_of_startproject_gives_way_to_the_one_that_was_made(lay, base, name):
+    assert lay(base, {"DEBUG": False}, **{name: "made"})["SECRET_KEY"] == "made"
+
+
+def test_the_projects_own_key_stays(lay):
+    settings = lay({"SECRET_KEY": "own"}, {"DEBUG": False}, SECRET_KEY="made")
+    assert settings["SECRET_KEY"] == "own"
+
+
+@given(st.dictionaries(SETTINGS_NAMES, VALUES, max_size=4))
+def test_any_value_arrives_as_it_was_written(overrides):
+    module = types.ModuleType("base_of_property")
+    module.SECRET_KEY = "own"
+    sys.modules["base_of_property"] = module
+    namespace = {}
+    exec(overlay("base_of_property", overrides), namespace)  # noqa: S102
+    assert {name: namespace[name] for name in overrides} == json.loads(json.dumps(overrides))
+
+
+def test_the_module_holds_no_value_of_the_environment(lay, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
+    assert "hunter2" not in overlay("shop.settings", {"X": {"$env": "DB_PASSWORD"}})

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import history
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class Host:
+    """A host whose releases come and go, with its history on disk."""
+
+    def __init__(self, path):
+        self.path = path
+        self.live = None
+        self.present = set()
+
+    def _move(self, operation, target, result="live", explicit=False):
+        entry = {"operation": operation, "from": self.live, "to": target, "by": "ann", "explicit": explicit}
+        history.record(self.path, "intent", **entry)
+        history.record(self.path, "outcome", result=result, seconds=0.1, **entry)
+        if result == "live":
+            self.live = target
+
+    def deploy(self, release, result="live"):
+        self.present.add(release)
+        self._move("deploy", release, result)
+
+    def rollback(self, to=None, result="live"):
+        target = to or self.target
+        assert target, "nothing to go back to"
+        self._move("rollback", target, result, explicit=bool(to))
+        return target
+
+    @property
+    def target(self):
+        return history.rollback_target(history.read(self.path), self.live, self.present)
+
+    @property
+    def rejected(self):
+        return history.rejected(history.read(self.path))
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path / "history.jsonl")
+
+
+def deploy_all(host, *releases):
+    for release in releases:
+        host.deploy(release)
+    return host
+
+
+def test_a_site_without_a_history_has_nothing_to_go_back_to(host):
+    assert host.target is None
+    assert host.rejected == set()
+
+
+def test_the_first_release_has_nothing_before_it(host):
+    assert deploy_all(host, "r1").target is None
+
+
+def test_rollbacks_go_back_one_release_after_the_other(host):
+    deploy_all(host, "r1", "r2", "r3", "r4")
+    assert [host.rollback(), host.rollback(), host.rollback()] == ["r3", "r2", "r1"]
+    assert host.target is None
+    assert host.rejected == {"r2", "r3", "r4"}
+
+
+def test_switching_the_stack_to_and_fro_goes_back_to_the_other_stack(host):
+    deploy_all(host, "asgi", "wsgi", "asgi", "wsgi")
+    assert host.rollback() == "asgi"
+    assert host.rejected == {"wsgi"}
+    assert host.target is None
+
+
+def test_after_a_rollback_and_a_mended_release_the_good_one_is_the_target(host):
+    deploy_all(host, "good", "bad").rollback()
+    assert deploy_all(host, "mended").target == "good"
+
+
+def test_a_release_that_is_called_back_by_name_is_rejected_no_more(host):
+    deploy_all(host, "r1", "r2").rollback()
+    assert host.rejected == {"r2"}
+    host.rollback(to="r2")
+    assert host.live == "r2"
+    assert "r2" not in host.rejected
+
+
+def test_a_release_that_is_deployed_once_more_is_rejected_no_more(host):
+    deploy_all(host, "r1", "r2").rollback()
+    assert deploy_all(host, "r2").rejected == set()
+    assert host.target == "r1"
+
+
+def test_a_release_that_never_got_live_is_no_target(host):
+    deploy_all(host, "r1", "r2").deploy("broken", result="failed")
+    host.deploy("r3")
+    assert host.target == "r2"
+
+
+def test_a_rollback_that_failed_rejects_nothing(host):
+    deploy_all(host, "r1", "r2").rollback(result="failed")
+    assert host.rejected == set()
+    assert (host.live, host.target) == ("r2", "r1")
+
+
+def test_an_intent_without_an_outcome_moved_nothing(host):
+    deploy_all(host, "r1", "r2")
+    history.record(host.path, "intent", operation="rollback", **{"from": "r2", "to": "r1"})
+    assert host.target == "r1"
+    assert host.rejected == set()
+
+
+def test_a_release_that_is_gone_from_the_host_is_passed_over(host):
+    deploy_all(host, "r1", "r2", "r3").present.remove("r2")
+    assert host.target == "r1"
+
+
+def test_a_rollback_from_nothing_rejects_nothing(host):
+    history.record(
+        host.path, "outcome", result="live", operation="rollback", explicit=False, **{"from": None, "to": "r1"}
+    )
+    assert host.rejected == set()
+
+
+def test_a_line_that_a_power_cut_tore_is_no_entry_and_spoils_none(host):
+    deploy_all(host, "r1", "r2")
+    whole = host.path.read_text()
+    torn = json.dumps({"phase": "outcome", "result": "live", "operation": "deploy", "from": "r2", "to": "r3"})
+    for length in range(len(torn)):
+        host.path.write_text(whole + torn[:length])
+        assert host.target == "r1"
+    assert deploy_all(host, "r4").target == "r2"
+    assert [entry["phase"] for entry in history.read(host.path)] == ["intent", "outcome"] * 3
+
+
+def test_entries_are_readable_lines_in_the_order_of_what_happened(host):
+    deploy_all(host, "r1", "r2")
+    entries = [json.loads(line) for line in host.path.read_text().splitlines()]
+    assert [(one["phase"], one["to"]) for one in entries] == [
+        ("intent", "r1"),
+        ("outcome", "r1"),
+        ("intent", "r2"),
+        ("outcome", "r2"),
+    ]
+    assert sorted(one["at"] for one in entries) == [one["at"] for one in entries]
+    assert entries[-1]["by"] == "ann"
+
+
+RELEASES = st.sampled_from(["a", "b", "c", "d"])
+STEPS = st.one_of(
+    st.tuples(st.just("deploy"), RELEASES, st.sampled_from(["live", "live", "failed"])),
+    st.tuples(st.just("rollback"), st.none(), st.sampled_from(["live", "live", "failed"])),
+    st.tuples(st.just("rollback to"), RELEASES, st.just("live")),
+    st.tuples(st.just("clean up"), RELEASES, st.none()),
+)
+
+
+@given(st.lists(STEPS, max_size=12))
+def test_the_target_is_never_live_never_rejected_and_always_present(tmp_path_factory, steps):
+    host = Host(tmp_path_factory.mktemp("host") / "history.jsonl")
+    was_live = set()
+    for step, release, result in steps:
+        if step == "deploy":
+            host.deploy(release, result)
+        elif step == "rollback" and host.target:
+            host.rollback(result=result)
+        elif step == "rollback to" and release in host.present and release != host.live:
+            host.rollback(to=release)
+        elif step == "clean up" and release != host.live:
+            host.present.discard(release)
+        was_live.add(host.live)
+        assert host.target != host.live or host.live is None
+        assert host.live not in host.rejected
+        if host.target:
+            assert host.target in host.present & was_live
+            assert host.target not in host.rejected

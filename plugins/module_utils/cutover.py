@@ -71,6 +71,13 @@ def live(layout: Layout) -> str | None:
         return None
 
 
+def describe(layout: Layout, release: str) -> str:
+    """A release in the words of a person: its identifier, how it is served, and its commit."""
+    manifest = json.loads(layout.manifest(release).read_text())
+    commit = f", commit {manifest['commit'][:12]}" if manifest["commit"] else ""
+    return f"{release} ({manifest['stack']} by {manifest['server']}{commit})"
+
+
 def edge_port(layout: Layout) -> int:
     """The port on which the edge answers on the host itself."""
     return int(json.loads((layout.etc / "edge.json").read_text())["port"])
@@ -116,7 +123,8 @@ def move(plan: Plan) -> Outcome:
     history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
     if before and before != plan.release:
         drain.schedule(layout, before, plan.drain)
-    return Outcome(True, before, f"{plan.release} is live")
+    drained = f", {before} lives on for {plan.drain} s" if before and before != plan.release else ""
+    return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}")
 
 
 def _failed(layout: Layout, entry: dict[str, Any], started: float, before: str | None, message: str) -> Outcome:

@@ -47,7 +47,7 @@ CAUSES = (
     ),
     Cause(r"PermissionError: .+", "a file can't be opened", "The site may write its data and media folders only."),
     Cause(
-        r"(?:Address already in use|Errno 98)",
+        r"(?:\[Errno 98\].+|[Aa]ddress already in use)",
         "the socket is taken",
         "Another process holds it: systemctl status names it.",
     ),

@@ -26,7 +26,7 @@ def site_name_problem(name: object) -> str | None:
             "with a letter first and no - at the end, for example site_name: shop"
         )
     if name in RESERVED_NAMES or name.startswith(("switchyard-", "systemd-")):
-        return f"site_name {name!r} belongs to the system. Choose another, for example {name}-site"
+        return f"site_name {name!r} belongs to the system. Choose another, for example my-{name}"
     return None
 
 

@@ -17,6 +17,8 @@ from pathlib import PurePosixPath
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 
 INCLUDE = re.compile(r"^\s*(?:-[rc]\s*|--(?:requirement|constraint)(?:\s+|=))(\S+)")
+# What somebody may have meant.
+NEAR = re.compile(r"requirements(/[^/]+|[^/]*)\.(txt|in)$|(^|/)uv\.lock$")
 LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)|^[^#]*@\s*(?:file:|\.{0,2}/)")
 
 
@@ -44,7 +46,7 @@ def find(wanted: str, names: frozenset[str], read: Callable[[str], str]) -> Requ
     """
     name = wanted or next((name for name in ("uv.lock", "requirements.txt") if name in names), "")
     if not name:
-        near = sorted(path for path in names if re.search(r"requirements(/[^/]+|[^/]*)\.(txt|in)$|(^|/)uv\.lock$", path))
+        near = sorted(path for path in names if NEAR.search(path))
         advice = (
             f"It has {', '.join(near[:5])}: name one with site_requirements."
             if near

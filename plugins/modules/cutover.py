@@ -129,11 +129,11 @@ def main() -> None:
     before = cutover.live(layout)
     if module.check_mode:
         diff = differences(plan, before)
-        module.exit_json(
-            changed=bool(diff), moved=True, source=before, message=f"{plan.release} would be live", diff=diff
-        )
+        message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
+        module.exit_json(changed=bool(diff), moved=True, source=before, message=message, diff=diff)
     if cutover.is_settled(plan):
-        module.exit_json(changed=False, moved=True, source=before, message=f"{plan.release} is live already")
+        message = f"{cutover.describe(layout, plan.release)} is live already"
+        module.exit_json(changed=False, moved=True, source=before, message=message)
     diff = differences(plan, before)
     try:
         outcome = host_program.run(f"switchyard-cutover@{plan.site}", "cutover", asdict(plan))

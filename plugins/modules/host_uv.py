@@ -9,7 +9,8 @@ module: host_uv
 short_description: Installs uv, with which releases get their dependencies
 version_added: 1.0.0
 description:
-  - Installs one version of uv into a virtual environment of its own, C(/opt/switchyard/uv), from a wheel, so that no code of the
+  - Installs one version of uv into a virtual environment of its own, C(/opt/switchyard/uv), from a wheel, so that no
+    code of the
     package runs while it is installed.
 options:
   version:
@@ -17,7 +18,8 @@ options:
     type: str
     required: true
   build_environment:
-    description: Environment variables for pip as one JSON text, for example an index or a CA bundle. No value is shown.
+    description: Environment variables for pip as one JSON text, for example an index or a CA bundle. No value is
+      shown.
     type: str
     default: "{}"
 attributes:

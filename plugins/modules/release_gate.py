@@ -29,6 +29,12 @@ options:
     description: The seconds in all that the instance has.
     type: float
     default: 60
+  migrated:
+    description: The migrations that were applied for the release. Where it fails, the message says that they are
+      still there.
+    type: list
+    elements: str
+    default: []
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -59,6 +65,7 @@ def main() -> None:
             "release": {"type": "str", "required": True},
             "successes": {"type": "int", "default": 3},
             "deadline": {"type": "float", "default": 60},
+            "migrated": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -74,7 +81,11 @@ def main() -> None:
     limits = Limits(successes=module.params["successes"], interval=0.1, deadline=module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
-        module.fail_json(msg=f"{release} did not pass its gate; nothing that is live was touched.\n{passed.message}")
+        migrated = module.params["migrated"]
+        remain = f"\nApplied for it and still there: {', '.join(migrated)}." if migrated else ""
+        module.fail_json(
+            msg=f"{release} did not pass its gate; nothing that is live was touched.\n{passed.message}{remain}"
+        )
     module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
 
 

@@ -19,7 +19,7 @@ from controller import ROOT, Host, Run
 DOMAIN = "board.example.org"
 CANARY = "canary-4f1c9a7e2b-must-never-be-seen"
 EVERY_START_ANOTHER = "INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|NOTIFY_SOCKET"
-RELEASE_OF = re.compile(r"liveboard: ([0-9a-f]{12}) is live")
+RELEASE_OF = re.compile(r"liveboard: ([0-9a-f]{12}) \([a-z]+ by [a-z_]+[^)]*\) is live")
 
 
 @pytest.fixture(scope="module")

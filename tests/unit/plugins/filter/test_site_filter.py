@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.switchyard.django.plugins.filter import site
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from hypothesis import given
+from hypothesis import strategies as st
+
+ESCAPES = {"\\": "\\", '"': '"', "'": "'", "s": " ", "n": "\n", "t": "\t"}
+
+
+def as_systemd_reads(line):
+    """The argument list that systemd makes of an ExecStart= line, as systemd.syntax(7) and systemd.service(5) say."""
+    words, word, quote, position = [], None, "", 0
+    while position < len(line):
+        character = line[position]
+        position += 1
+        if character == "\\":
+            word = (word or "") + ESCAPES[line[position]]
+            position += 1
+        elif quote:
+            if character == quote:
+                quote = ""
+            else:
+                word += character
+        elif character in "\"'":
+            quote, word = character, word or ""
+        elif character in " \t":
+            words, word = [*words, *([] if word is None else [word])], None
+        else:
+            assert not (character == ";" and word is None and line[position : position + 1] in ("", " ")), "a 2nd command"
+            word = (word or "") + character
+    assert not quote, "a quotation that never ends"
+    words += [] if word is None else [word]
+    return [expanded(word) for word in words]
+
+
+def expanded(word):
+    """Specifiers and variables; what is not doubled would be expanded."""
+    for sign in "%$":
+        parts = word.split(sign * 2)
+        assert not any(sign in part for part in parts), f"{word!r} would be expanded"
+        word = sign.join(parts)
+    return word
+
+
+TRAPS = [
+    "",
+    " ",
+    "two words",
+    '"',
+    "'",
+    "it's",
+    '"quoted"',
+    "\\",
+    "\\\\",
+    "ends with \\",
+    "\\n",
+    "$HOME",
+    "${HOME}",
+    "$$",
+    "100%",
+    "%n",
+    "%%",
+    ";",
+    "a;b",
+    "#",
+    "#comment",
+    "*",
+    "a=b",
+    "--forwarded-allow-ips=*",
+    "naïve – ü",
+    "{{ x }}",
+]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_trap_arrives_as_it_is(trap):
+    arguments = ["/srv/shop/venvs/v/bin/server", trap, "--last"]
+    assert as_systemd_reads(site.exec_start(arguments)) == arguments
+
+
+@given(st.lists(st.text("ab \"'\\$%;#*{}=@,.:-\u00e9", max_size=8), max_size=4))
+def test_systemd_reads_the_very_arguments(arguments):
+    arguments = ["/bin/server", *arguments]
+    assert as_systemd_reads(site.exec_start(arguments)) == arguments
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8), max_size=4))
+def test_the_line_stays_one_line(arguments):
+    assert "\n" not in site.exec_start(arguments)
+    assert as_systemd_reads(site.exec_start(arguments)) == arguments
+
+
+def test_plain_words_stay_readable():
+    assert site.exec_start(["/bin/x", "--workers=2", "shop.web:application"]) == "/bin/x --workers=2 shop.web:application"
+
+
+def test_numbers_are_words():
+    assert site.exec_start(["/bin/x", 2]) == "/bin/x 2"
+
+
+@pytest.mark.parametrize("trap", ["a\nExecStart=/bin/evil", "a\rb", "a\tb", "\x00", "\x1b"])
+def test_a_control_character_can_not_stand_in_a_unit(trap):
+    with pytest.raises(AnsibleFilterError, match="control character"):
+        site.exec_start(["/bin/x", trap])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_itself_finds_nothing_amiss(tmp_path):
+    unit = tmp_path / "trap.service"
+    unit.write_text(f"[Service]\nExecStart={site.exec_start(['/bin/true', *TRAPS])}\n")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "trap.service" in line]
+    assert said == []
+
+
+def test_the_sandbox_is_a_list_of_directives():
+    directives = site.sandbox_directives("shop")
+    assert "NoNewPrivileges=yes" in directives
+    assert all("=" in directive and directive[0].isupper() for directive in directives)
+
+
+def test_the_folders_are_those_of_the_layout():
+    folders = site.site_folders("shop")
+    assert [(one["path"], one["mode"]) for one in folders] == [(str(p), m) for p, m, _o, _g in Layout("shop").folders()]
+    assert all(set(one) == {"path", "mode", "owner", "group"} for one in folders)
+
+
+@pytest.mark.parametrize("ask", [site.sandbox_directives, site.site_folders])
+def test_an_impossible_site_is_refused(ask):
+    with pytest.raises(ValueError, match="site_name"):
+        ask("../etc")
+
+
+def test_every_filter_is_offered_by_its_name():
+    offered = site.FilterModule().filters()
+    assert all(function.__name__ == name for name, function in offered.items())

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import disk
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_a_file_has_its_content_and_its_mode_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        disk.write(tmp_path / "file", b"new", 0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o644
+
+
+def test_a_secret_is_never_readable_for_others_on_the_way(tmp_path, monkeypatch):
+    seen = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (seen.append(os.stat(old).st_mode & 0o777), replace(old, new)))
+    disk.write(tmp_path / "file", b"secret", 0o600)
+    assert seen == [0o600]
+
+
+@pytest.mark.parametrize("step", ["replace", "fsync", "fchmod"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    (tmp_path / "file").write_bytes(b"old")
+
+    def fail(*_arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="no space"):
+        disk.write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_reader_keeps_the_file_that_it_opened(tmp_path):
+    disk.write(tmp_path / "file", b"old")
+    with (tmp_path / "file").open("rb") as reader:
+        disk.write(tmp_path / "file", b"new")
+        assert reader.read() == b"old"
+
+
+def test_a_link_that_stands_in_the_way_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "target").write_bytes(b"precious")
+    (tmp_path / "file").symlink_to("target")
+    disk.write(tmp_path / "file", b"new")
+    assert (tmp_path / "target").read_bytes() == b"precious"
+    assert not (tmp_path / "file").is_symlink()
+
+
+def test_a_pointer_moves_in_one_step(tmp_path, monkeypatch):
+    disk.point(tmp_path / "current", "releases/a")
+
+    def fail(*_arguments):
+        raise OSError("the power fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(OSError, match="power"):
+            disk.point(tmp_path / "current", "releases/b")
+    assert os.readlink(tmp_path / "current") == "releases/a"
+    disk.point(tmp_path / "current", "releases/c")  # what the power cut left is in nobody's way
+    assert os.readlink(tmp_path / "current") == "releases/c"
+    assert os.listdir(tmp_path) == ["current"]
+
+
+def test_lines_are_appended_one_by_one(tmp_path):
+    for line in ("one", "two", "drei – ü"):
+        disk.append_line(tmp_path / "log", line)
+    assert (tmp_path / "log").read_text().splitlines() == ["one", "two", "drei – ü"]
+
+
+def test_a_line_is_not_glued_to_one_that_a_power_cut_tore(tmp_path):
+    (tmp_path / "log").write_text("one\ntw")
+    disk.append_line(tmp_path / "log", "three")
+    assert (tmp_path / "log").read_text() == "one\ntw\nthree\n"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(JSON)
+def test_the_canonical_form_is_plain_ascii_on_one_line(value):
+    written = disk.canonical(value)
+    assert written.isascii()
+    assert b"\n" not in written
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=4), st.randoms())
+def test_the_digest_does_not_depend_on_the_order_of_keys(value, random):
+    names = list(value)
+    random.shuffle(names)
+    assert disk.digest({name: value[name] for name in names}) == disk.digest(value)
+
+
+def test_a_digest_is_cut_to_its_length():
+    assert disk.digest("x").startswith(disk.digest("x", 12))
+    assert len(disk.digest("x", 12)) == 12

@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inspector runs as it does on a host: as text on the standard input of the project's own Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import django_inspector
+
+pytest.importorskip("django")
+
+INSPECTOR = Path(django_inspector.__file__).read_text()
+MARKER = "0123456789abcdef"
+SETTINGS = """\
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_KEY = "django-insecure-hunter2357"
+DEBUG = True
+ALLOWED_HOSTS = []
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.staticfiles", "shop"]
+ROOT_URLCONF = "shop.urls"
+STATIC_URL = "static/"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+"""
+PRODUCTION = """
+DEBUG = False
+ALLOWED_HOSTS = ["shop.example.org"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+MEDIA_ROOT = BASE_DIR / "media"
+MEDIA_URL = "media/"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+"""
+URLS = """\
+from django.http import HttpResponse
+from django.urls import path
+
+urlpatterns = [path("health/", lambda request: HttpResponse("fine"))]
+"""
+WSGI = """\
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+"""
+
+
+class Project:
+    """A small Django project in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.write("manage.py", "")
+        self.write("shop/__init__.py", "")
+        self.write("shop/settings.py", SETTINGS)
+        self.write("shop/urls.py", URLS)
+        self.write("shop/wsgi.py", WSGI)
+        self.write("shop/static/shop/style.css", "body {}")
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def inspect(self, build=False, settings="shop.settings", health_path="/health/"):
+        wanted = {
+            "marker": MARKER,
+            "build": build,
+            "health_path": health_path,
+            "entry_point": "shop.wsgi",
+            "static": str(self.folder.parent / "static"),
+            "code": str(self.folder),
+        }
+        done = subprocess.run(
+            [sys.executable, "-"],
+            input=INSPECTOR.replace("WANTED: dict = {}", f"WANTED: dict = {wanted!r}", 1),
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert MARKER in done.stdout, done.stderr
+        return json.loads(done.stdout.rpartition(MARKER)[2])
+
+    def problem(self, **how):
+        (problem,) = self.inspect(**how)["problems"]
+        return problem
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "code")
+
+
+def test_what_is_in_force_is_reported(project):
+    report = project.inspect()
+    assert report["problems"] == []
+    assert report["settings"] == {
+        "DEBUG": True,
+        "ALLOWED_HOSTS": [],
+        "SECRET_KEY": {"length": 26, "variety": 23, "insecure": True},
+        "STATICFILES": True,
+        "STATIC_URL": "/static/",
+        "STATIC_ROOT": "",
+        "MEDIA_URL": "/",
+        "MEDIA_ROOT": "",
+        "DATABASES": {
+            "default": {"engine": "django.db.backends.sqlite3", "name": str(project.folder / "db.sqlite3")},
+        },
+        "SECURE_SSL_REDIRECT": False,
+        "SECURE_PROXY_SSL_HEADER": [],
+        "BASE": str(project.folder),
+    }
+    assert report["urls"] == {"resolves": True, "instead": "/health/"}
+    assert report["entry_point"] is True
+    assert "auth.0001_initial" in report["migrations"]["pending"]
+    assert report["migrations"]["before"] == {}
+    assert "security.W018" in {check["id"] for check in report["checks"]}
+
+
+def test_the_key_itself_is_not_reported(project):
+    assert "hunter2" not in json.dumps(project.inspect())
+
+
+def test_a_password_of_a_database_is_not_reported(project):
+    database = {"ENGINE": "django.db.backends.dummy", "NAME": "shop", "PASSWORD": "hunter2hunter2"}
+    project.write("shop/settings.py", SETTINGS + f"DATABASES['other'] = {database!r}\n")
+    report = project.inspect()
+    assert report["settings"]["DATABASES"]["other"] == {"engine": "django.db.backends.dummy", "name": ""}
+    assert "hunter2" not in json.dumps(report)
+
+
+def test_a_chatty_project_does_not_spoil_the_report(project):
+    project.write("shop/settings.py", "print('{\"problems\": [1]}')\n" + SETTINGS)
+    project.write("shop/__init__.py", "import atexit\n")
+    assert project.inspect()["problems"] == []
+
+
+def test_a_health_path_that_no_url_has_comes_with_one_that_has(project):
+    assert project.inspect(health_path="/status/")["urls"] == {"resolves": False, "instead": "/health/"}
+
+
+def test_production_settings_are_respected_in_a_build(project):
+    project.write("shop/settings.py", SETTINGS + PRODUCTION)
+    report = project.inspect(build=True)
+    assert report["problems"] == []
+    assert report["settings"]["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert report["settings"]["MEDIA_URL"] == "/media/"
+    assert report["collected"] >= 1
+    assert (project.folder.parent / "static/shop/style.css").read_text() == "body {}"
+    # Where the unit mounts what nginx serves, and nothing in it.
+    assert list((project.folder / "staticfiles").iterdir()) == []
+    assert (project.folder / "media").is_dir()
+
+
+def test_hashed_names_of_a_manifest_storage_are_collected_too(project):
+    storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    project.write("shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n")
+    assert project.inspect(build=True)["problems"] == []
+    assert list((project.folder.parent / "static/shop").glob("style.*.css"))
+
+
+def test_a_build_that_can_not_collect_says_so(project):
+    storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    project.write("shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n")
+    project.write("shop/static/shop/style.css", "body { background: url('missing.png') }")
+    problem = project.problem(build=True)
+    assert problem["step"] == "collectstatic"
+    assert "missing.png" in problem["message"]
+
+
+def test_a_urlconf_that_imports_what_is_missing_names_module_and_line(project):
+    project.write("shop/urls.py", "# URLs\nfrom django.urls import path\n\nimport nothere\n" + URLS)
+    problem = project.problem()
+    assert (problem["step"], problem["kind"]) == ("urls", "ModuleNotFoundError")
+    assert "'nothere'" in problem["message"]
+    assert problem["where"].startswith("shop/urls.py:4")
+
+
+def test_an_application_that_is_not_installed_is_named(project):
+    project.write("shop/settings.py", SETTINGS + "INSTALLED_APPS.append('nothere')\n")
+    problem = project.problem()
+    assert problem["step"] == "apps"
+    assert "'nothere'" in problem["message"]
+
+
+@pytest.mark.parametrize("name", ["shop/settings.py", "shop/urls.py"])
+def test_a_syntax_error_names_file_and_line(project, name):
+    project.write(name, "# one\n# two\ndef broken(:\n")
+    problem = project.problem()
+    assert problem["kind"] == "SyntaxError"
+    assert problem["where"].startswith(f"{name}:3")
+
+
+def test_settings_that_refuse_to_load_say_why_and_where(project):
+    project.write(
+        "shop/settings.py",
+        "from django.core.exceptions import ImproperlyConfigured\n\n"
+        "raise ImproperlyConfigured('Set the STRIPE_KEY environment variable')\n",
+    )
+    problem = project.problem()
+    assert (problem["step"], problem["kind"]) == ("settings_module", "ImproperlyConfigured")
+    assert "STRIPE_KEY" in problem["message"]
+    assert problem["where"].startswith("shop/settings.py:3")
+
+
+def test_a_missing_variable_names_itself_and_its_line(project):
+    project.write("shop/settings.py", "import os\n\nKEY = os.environ['STRIPE_KEY']\n")
+    problem = project.problem()
+    assert problem["message"] == "'STRIPE_KEY'"
+    assert problem["where"].startswith("shop/settings.py:3")
+
+
+def test_a_settings_module_that_is_not_there_is_a_problem_of_the_settings(project):
+    problem = project.problem(settings="shop.nothere")
+    assert problem["step"] == "settings_module"
+    assert "shop.nothere" in problem["message"]
+
+
+def test_a_project_that_exits_is_a_problem_and_not_the_end(project):
+    project.write("shop/settings.py", "import sys\nsys.exit('not today')\n")
+    problem = project.problem()
+    assert (problem["kind"], problem["message"]) == ("SystemExit", "not today")
+
+
+def test_an_entry_point_that_does_not_import_is_named(project):
+    project.write("shop/wsgi.py", "import nothere\n")
+    problem = project.problem()
+    assert problem["step"] == "entry_point"
+    assert problem["where"].startswith("shop/wsgi.py:1")
+
+
+def test_several_problems_are_told_at_once(project):
+    project.write("shop/settings.py", SETTINGS + "DATABASES['default']['NAME'] = '/no/such/folder/db.sqlite3'\n")
+    project.write("shop/wsgi.py", "import nothere\n")
+    assert [problem["step"] for problem in project.inspect()["problems"]] == ["entry_point", "migrations"]

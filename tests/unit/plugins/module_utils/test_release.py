@@ -1,0 +1,381 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import release, sandbox, state
+from ansible_collections.switchyard.django.plugins.module_utils.release import ReleaseError, Wanted, fill
+from hypothesis import given
+from hypothesis import strategies as st
+
+ID = "0123456789ab"
+
+
+@pytest.fixture(autouse=True)
+def nobody_changes_owners(monkeypatch):
+    """Tests run as anybody: what is given to whom is noted, not done."""
+    done = []
+    monkeypatch.setattr(release.ownership, "give", lambda tree, user: done.append(("give", tree.name)))
+    monkeypatch.setattr(
+        release.ownership, "take", lambda tree, group, public=False: done.append(("take", tree.name, public))
+    )
+    return done
+
+
+# --- the name ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_name_of_a_release_does_not_depend_on_the_order_of_its_inputs():
+    assert release.identifier({"a": 1, "b": [2]}) == release.identifier({"b": [2], "a": 1})
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=3))
+def test_every_input_counts(inputs):
+    name = release.identifier(inputs)
+    assert len(name) == 12
+    assert int(name, 16) >= 0
+    assert release.identifier({**inputs, "one more": 1}) != name
+
+
+# --- fill --------------------------------------------------------------------------------------------------------------
+
+
+def test_tokens_get_their_values():
+    text = "ExecStart=@VENV@/bin/gunicorn --bind=unix:@SOCKET@\n"
+    assert fill(text, {"VENV": "/v", "SOCKET": "/s"}) == "ExecStart=/v/bin/gunicorn --bind=unix:/s\n"
+
+
+def test_a_line_whose_token_has_no_value_is_left_out():
+    assert fill("a\nx @NONE@ y\nz @EMPTY@ @FULL@\nb", {"EMPTY": "", "FULL": "1"}) == "a\nb"
+
+
+def test_a_templated_unit_name_keeps_its_own_sign():
+    assert fill("shop@@RELEASE@.service", {"RELEASE": ID}) == f"shop@{ID}.service"
+
+
+def test_a_value_is_not_read_for_tokens_again():
+    assert fill("@A@", {"A": "@B@", "B": "x"}) == "@B@"
+
+
+@pytest.mark.parametrize("text", ["user@example.org", "@lower@", "@", "@@", "location @fallback {", "a@B c@D"])
+def test_other_signs_are_left_alone(text):
+    assert fill(text, {}) == text
+
+
+# --- unpack ------------------------------------------------------------------------------------------------------------
+
+
+def member(name, content=None, **how):
+    info = tarfile.TarInfo(name)
+    for key, value in how.items():
+        setattr(info, key, value)
+    data = (content or "").encode()
+    info.size = len(data)
+    return info, data
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    return member(name, type=kind, linkname=target)
+
+
+def packed(path, *members):
+    with tarfile.open(path, "w:gz") as tar:
+        for info, data in members:
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_files_links_and_modes_arrive(layout, tmp_path, nobody_changes_owners):
+    archive = packed(
+        tmp_path / "a.tar.gz",
+        link("current", "shop/urls.py"),
+        member("manage.py", "run", mode=0o755),
+        member("shop/urls.py", "urls", mode=0o666),
+    )
+    release.unpack(layout, ID, archive)
+    code = layout.code(ID)
+    assert (code / "manage.py").read_text() == "run"
+    assert (code / "manage.py").stat().st_mode & 0o777 == 0o755
+    assert (code / "shop/urls.py").stat().st_mode & 0o777 == 0o644
+    assert os.readlink(code / "current") == "shop/urls.py"
+    assert ("take", "code.partial", False) in nobody_changes_owners
+    assert os.listdir(layout.release(ID)) == ["code"]
+
+
+def test_what_a_killed_run_left_is_replaced(layout, tmp_path):
+    (layout.release(ID) / "code.partial").mkdir(parents=True)
+    (layout.release(ID) / "code.partial/stale").write_text("x")
+    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("manage.py", "run")))
+    assert os.listdir(layout.code(ID)) == ["manage.py"]
+
+
+def test_setuid_bits_do_not_arrive(layout, tmp_path):
+    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("tool", "x", mode=0o6755)))
+    assert (layout.code(ID) / "tool").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../evil", "x")],
+        [member("shop/../../evil", "x")],
+        [member("/tmp/evil", "x")],
+        [link("../evil", "x")],
+        [link("shop", "../../../outside"), member("shop/evil", "x")],
+        [member("shop/evil", "x"), link("shop", "../../../outside")],
+        [link("shop", "../../../../../outside"), link("shop/evil", "x")],
+        [link("a", "b"), link("b", "../../../../../outside"), link("a/evil", "x")],
+        [member("file", "x"), link("evil", "file", tarfile.LNKTYPE)],
+        [link("evil", "/etc/passwd", tarfile.LNKTYPE)],
+        [member("evil", type=tarfile.CHRTYPE, devmajor=1, devminor=3)],
+        [member("evil", type=tarfile.BLKTYPE)],
+        [member("evil", type=tarfile.FIFOTYPE)],
+        [member("evil", type=tarfile.DIRTYPE)],
+    ],
+    ids=[
+        "parent",
+        "parent inside",
+        "absolute",
+        "link in parent",
+        "link, then file through it",
+        "file, then link in its way",
+        "link, then link through it",
+        "link over link",
+        "hard link",
+        "hard link out",
+        "device",
+        "block device",
+        "pipe",
+        "folder",
+    ],
+)
+def test_an_archive_that_would_write_elsewhere_makes_no_release(layout, tmp_path, members):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    archive = packed(tmp_path / "a.tar.gz", *members)
+    with pytest.raises((ReleaseError, FileExistsError)):
+        release.unpack(layout, ID, archive)
+    inside = layout.release(ID) / "code.partial"
+    assert not layout.code(ID).exists()
+    assert not [path for path in tmp_path.rglob("evil") if inside not in path.parents]
+    assert not Path("/tmp/evil").exists()
+
+
+def test_what_is_refused_is_named(layout, tmp_path):
+    with pytest.raises(ReleaseError, match=r"'\.\./evil'"):
+        release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("../evil", "x")))
+
+
+def test_a_release_of_the_same_inputs_is_adopted_whole_and_shares_its_files(layout):
+    built = layout.release("b" * 12)
+    (built / "code").mkdir(parents=True)
+    (built / "code/manage.py").write_text("run")
+    (built / "built").touch()
+    release.adopt(layout, ID, "b" * 12)
+    assert (layout.code(ID) / "manage.py").samefile(built / "code/manage.py")
+    assert release.is_built(layout, ID)
+    assert sorted(os.listdir(layout.srv / "releases")) == sorted([ID, "b" * 12])
+
+
+def test_adopting_replaces_what_a_killed_run_left(layout):
+    built = layout.release("b" * 12)
+    (built / "code").mkdir(parents=True)
+    for leftover in (layout.release(ID), layout.release(f"{ID}.partial")):
+        (leftover / "stale").mkdir(parents=True)
+    release.adopt(layout, ID, "b" * 12)
+    assert os.listdir(layout.release(ID)) == ["code"]
+
+
+# --- asking Django -----------------------------------------------------------------------------------------------------
+
+
+def wanted(**changes):
+    return Wanted(
+        **{
+            "release": ID,
+            "root": "backend",
+            "entry_point": "shop.web",
+            "settings_module": "shop.settings",
+            "overrides": {},
+            "environment": "e1",
+            "venv": "v1",
+            "domains": ["shop.example.org"],
+            "health_path": "/health/",
+            "hosts": 1,
+            "files": [],
+            "manifest": {"commit": "c0ffee", "stack": "one"},
+            "links": [],
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def django(layout, monkeypatch):
+    """A Django that prints what it is told to, and remembers how it was asked."""
+    layout.environment("e1").write_text('SECRET_KEY="hunter2hunter2"\nNAME="shop"\n')
+    layout.code(ID).mkdir(parents=True)
+    calls = []
+
+    def run(layout, purpose, argv, **how):
+        calls.append({"purpose": purpose, "argv": [str(part) for part in argv], **how})
+        answer = run.answer(how.get("stdin") or "") if callable(run.answer) else run.answer
+        return sandbox.Result(run.rc, answer, run.stderr)
+
+    run.calls, run.rc, run.answer, run.stderr = calls, 0, "", ""
+    monkeypatch.setattr(sandbox, "run", run)
+    return run
+
+
+INSPECTOR = "import json\nWANTED: dict = {}\nprint(WANTED)\n"
+
+
+def asked(program):
+    """The parameters that a filled-in inspector carries."""
+    namespace = {}
+    exec(next(line for line in program.splitlines() if line.startswith("WANTED")), namespace)  # noqa: S102
+    return namespace["WANTED"]
+
+
+def test_the_answer_is_what_stands_behind_the_marker(layout, django):
+    report = {"problems": [], "settings": {"DEBUG": False}}
+    django.answer = lambda program: f"chatter {{}}\n{asked(program)['marker']}{json.dumps(report)}"
+    assert release.inspect(layout, wanted(), INSPECTOR, build=False) == report
+    (call,) = django.calls
+    assert call["cwd"] == layout.code(ID) / "backend"
+    assert call["environment"]["DJANGO_SETTINGS_MODULE"] == "shop.settings"
+    assert call["environment_file"] == layout.environment("e1")
+    assert call["writable"] == []
+
+
+def test_the_marker_can_not_be_guessed_by_the_project(layout, django):
+    markers = []
+    django.answer = lambda program: markers.append(asked(program)["marker"]) or f'{markers[-1]}{{"problems": []}}'
+    for _ in range(2):
+        release.inspect(layout, wanted(), INSPECTOR, build=False)
+    assert len(set(markers)) == 2
+    assert all(len(marker) >= 32 for marker in markers)
+
+
+def test_secrets_in_what_the_project_says_are_masked(layout, django):
+    report = {
+        "problems": [{"message": "bad key hunter2hunter2"}],
+        "checks": [{"message": "postgres://u:pa55word@db/x"}],
+    }
+    django.answer = lambda program: f"{asked(program)['marker']}{json.dumps(report)}"
+    assert "hunter2" not in str(release.inspect(layout, wanted(), INSPECTOR, build=False))
+
+
+def test_a_python_that_dies_is_reported_with_its_last_words_masked(layout, django):
+    django.rc, django.answer, django.stderr = 139, "started with hunter2hunter2", "Segmentation fault"
+    with pytest.raises(ReleaseError) as caught:
+        release.inspect(layout, wanted(), INSPECTOR, build=False)
+    assert "139" in str(caught.value)
+    assert "Segmentation fault" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_tree_is_the_sites_while_it_is_built_and_taken_back_even_after_a_failure(
+    layout, django, nobody_changes_owners
+):
+    with pytest.raises(ReleaseError):
+        release.inspect(layout, wanted(overrides={"DEBUG": False}), INSPECTOR, build=True)
+    given_away = nobody_changes_owners.index(("give", "code"))
+    assert ("take", "code", False) in nobody_changes_owners[given_away:]
+    assert ("take", "static", True) in nobody_changes_owners[given_away:]
+    assert django.calls[0]["writable"] == [layout.release(ID)]
+
+
+def test_overrides_become_a_settings_module_of_the_release(layout, django):
+    django.answer = lambda program: f'{asked(program)["marker"]}{{"problems": []}}'
+    overridden = wanted(overrides={"DEBUG": False})
+    release.inspect(layout, overridden, INSPECTOR, build=True)
+    environment = django.calls[0]["environment"]
+    folder, code = environment["PYTHONPATH"].split(":")
+    module = layout.settings(ID) / f"{environment['DJANGO_SETTINGS_MODULE']}.py"
+    assert str(module.parent) == folder
+    assert "from shop.settings import *" in module.read_text()
+    assert code == str(layout.code(ID) / "backend")
+
+
+def test_migrations_run_in_the_release_and_say_what_they_did(layout, django):
+    django.answer = "Applying shop.0002... OK with hunter2hunter2"
+    assert release.migrate(layout, wanted()) == "Applying shop.0002... OK with ********"
+    (call,) = django.calls
+    assert call["argv"][1:4] == ["-m", "django", "migrate"]
+    assert call["cwd"] == layout.code(ID) / "backend"
+
+
+def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django):
+    django.rc, django.stderr = 1, "OperationalError: no such table for hunter2hunter2"
+    with pytest.raises(ReleaseError) as caught:
+        release.migrate(layout, wanted())
+    assert "still serves" in str(caught.value)
+    assert "no such table" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+# --- the record --------------------------------------------------------------------------------------------------------
+
+REPORT = {
+    "settings": {"STATIC_URL": "/static/", "STATIC_ROOT": "/s", "MEDIA_URL": "/", "MEDIA_ROOT": "", "DEBUG": False},
+    "migrations": {"before": {}, "after": {}, "pending": []},
+}
+FILES = [
+    {"path": "shop@@RELEASE@.service", "content": "ExecStart=@VENV@/bin/x\nBind=@MEDIA_ROOT@\nCommit=@COMMIT@\n"},
+    {"path": "nginx/static.conf", "content": "location @STATIC_URL@ {}\n", "needs": "STATIC_URL"},
+    {"path": "nginx/media.conf", "content": "location @MEDIA_URL@ {}\n", "needs": "MEDIA_URL"},
+]
+
+
+def test_the_record_has_the_files_that_the_release_needs(layout):
+    release.record(layout, wanted(files=FILES), REPORT)
+    folder = layout.record(ID)
+    unit = (folder / f"shop@{ID}.service").read_text()
+    assert unit == f"ExecStart={layout.venv('v1')}/bin/x\nCommit=c0ffee\n"
+    assert (folder / "nginx/static.conf").read_text() == "location /static/ {}\n"
+    assert not (folder / "nginx/media.conf").exists()
+
+
+def test_the_manifest_makes_the_release_whole(layout):
+    manifest = release.record(layout, wanted(files=FILES), REPORT)
+    assert state.manifest(layout, ID) == json.loads(json.dumps(manifest))
+    assert manifest["id"] == ID
+    assert manifest["stack"] == "one"
+    assert set(manifest["files"]) == {f"shop@{ID}.service", "nginx/static.conf"}
+    assert "DEBUG" not in manifest["settings"]
+
+
+def test_a_record_that_fails_half_way_is_no_release(layout, monkeypatch):
+    release.record(layout, wanted(files=FILES), REPORT)
+    write = release.disk.write
+
+    def write_until_the_power_fails(path, *how):
+        if path.name == "static.conf":
+            raise OSError("no space left")
+        write(path, *how)
+
+    monkeypatch.setattr(release.disk, "write", write_until_the_power_fails)
+    with pytest.raises(OSError, match="no space"):
+        release.record(layout, wanted(files=FILES), REPORT)
+    assert state.manifest(layout, ID) is None
+
+
+def test_links_point_into_the_record(layout, tmp_path):
+    links = [{"link": f"{tmp_path}/shop@@RELEASE@.service", "target": "shop@@RELEASE@.service"}]
+    release.record(layout, wanted(files=FILES, links=links), REPORT)
+    assert os.readlink(tmp_path / f"shop@{ID}.service") == str(layout.record(ID) / f"shop@{ID}.service")
+
+
+@pytest.mark.parametrize("url", ["https://cdn.example.org/static/", "/", ""])
+def test_static_files_that_nginx_can_not_serve_get_no_location(layout, url):
+    report = {**REPORT, "settings": {**REPORT["settings"], "STATIC_URL": url}}
+    release.record(layout, wanted(files=FILES), report)
+    assert not (layout.record(ID) / "nginx/static.conf").exists()

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation says what there is: nothing that a user can see is missing, and nothing is made up."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def known_variables() -> set[str]:
+    known = {"site_group"}  # the playbooks' own
+    for role in ROLES:
+        spec = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        for entry_point in spec["argument_specs"].values():
+            known |= set(entry_point.get("options", {}))
+    return known
+
+
+def module_names() -> set[str]:
+    return {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+
+
+def variables_page(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, root / "docs/variables.py", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_page_of_variables_is_what_the_argument_specs_say() -> None:
+    done = variables_page(ROOT, "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_default_makes_the_page_of_variables_out_of_date(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(ROOT / "roles", tmp_path / "roles")
+    spec = tmp_path / "roles/nginx/meta/argument_specs.yml"
+    spec.write_text(spec.read_text(encoding="utf-8").replace("default: 80\n", "default: 81\n"), encoding="utf-8")
+    assert variables_page(tmp_path, "--check").returncode == 1
+    assert variables_page(tmp_path).returncode == 0
+    assert "| `nginx_port` | int | `81` |" in (tmp_path / "docs/variables.md").read_text(encoding="utf-8")
+    assert variables_page(tmp_path, "--check").returncode == 0
+
+
+def test_the_readme_can_be_read_in_one_go() -> None:
+    assert len(README.splitlines()) <= 170
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_variable_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"(?<![\w./])(?:" + "|".join(ROLES) + r")_[a-z_]*[a-z]\b(?!\.py)(?![-/])", text)
+    own = {*known_variables(), *module_names(), *ROLES}
+    assert sorted(set(found) - own) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = re.findall(r"(?:`|^ +|[a-z]=\S+ )make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(named) - targets) == []
+
+
+def test_the_readme_names_every_module_role_and_playbook() -> None:
+    first_cells = {
+        name for row in re.findall(r"^\|([^|]*)\|", README, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)
+    }
+    playbooks = {path.name for path in (ROOT / "playbooks").glob("*.yml")}
+    assert sorted({*module_names(), *ROLES, *playbooks} - first_cells) == []
+
+
+def test_the_servers_page_lists_every_app_server() -> None:
+    text = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| (wsgi|asgi) \| `(\w+)`", text, re.MULTILINE))
+    files = {(role, path.stem) for role in ("wsgi", "asgi") for path in (ROOT / "roles" / role / "vars").glob("*.yml")}
+    assert listed == {(role, name) for role, name in files if name != "main"}
+
+
+def test_the_servers_page_names_every_key_of_the_contract() -> None:
+    text = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
+    keys = set(yaml.safe_load((ROOT / "roles/asgi/vars/uvicorn.yml").read_text(encoding="utf-8"))["__asgi_server"])
+    example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])["__wsgi_server"]
+    assert set(example) == keys
+    assert set(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", text, re.MULTILINE)) == keys
+
+
+def test_the_example_of_an_inventory_has_what_a_site_must_have() -> None:
+    text = (ROOT / "examples/inventory/hosts.yml").read_text(encoding="utf-8")
+    spec = yaml.safe_load((ROOT / "roles/site/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = spec["argument_specs"]["main"]["options"]
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(yaml.safe_load(text)["all"]["vars"]) == required
+    commented = set(re.findall(r"^    # ([a-z_]+):", text, re.MULTILINE)) - {"ansible_user"}
+    assert sorted(commented - set(options)) == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documentation of the deploy's own modules has in common."""
+"""The option that every module of the deploy has."""
 
 from __future__ import annotations
 
@@ -13,15 +13,4 @@ options:
     description: The V(site_name) of the site.
     type: str
     required: true
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: none
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: debian
 """

@@ -109,7 +109,7 @@ def move(plan: Plan) -> Outcome:
     try:
         _require_instance(layout, plan.release)
         _validate_candidate(layout, plan)
-    except CutoverError as problem:
+    except (CutoverError, OSError) as problem:
         return _failed(layout, entry, started, before, f"{problem}\nNothing was changed.")
     try:
         _keep_hashed_files(layout, before)
@@ -121,9 +121,7 @@ def move(plan: Plan) -> Outcome:
         restored = _restore(layout, before, edge_before)
         return _failed(layout, entry, started, before, f"{problem}\n{restored}")
     history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
-    if before and before != plan.release:
-        drain.schedule(layout, before, plan.drain)
-    drained = f", {before} lives on for {plan.drain} s" if before and before != plan.release else ""
+    drained = _drain(layout, before, plan.drain) if before and before != plan.release else ""
     return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}")
 
 
@@ -131,6 +129,15 @@ def _failed(layout: Layout, entry: dict[str, Any], started: float, before: str |
     seconds = round(time.monotonic() - started, 3)
     history.record(layout.history, "outcome", result="failed", reason=message, seconds=seconds, **entry)
     return Outcome(False, before, message)
+
+
+def _drain(layout: Layout, release: str, seconds: int) -> str:
+    """Let the old instance end. Traffic has moved by now, so whatever goes wrong here is no failure of the move."""
+    try:
+        drain.schedule(layout, release, seconds)
+    except (OSError, subprocess.CalledProcessError):
+        return f", but {release} lives on until somebody stops it: systemctl stop {layout.unit(release)}"
+    return f", {release} lives on for {seconds} s"
 
 
 def _require_instance(layout: Layout, release: str) -> None:

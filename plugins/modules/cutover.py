@@ -16,6 +16,8 @@ description:
   - The old instance is stopped by the host after the drain time.
   - Where the release is live already and answers through nginx, nothing happens.
 extends_documentation_fragment:
+  - switchyard.django.attributes.diff
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   release:
@@ -54,17 +56,6 @@ options:
     description: The seconds for which the old instance lives on.
     type: int
     default: 30
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: full
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: debian
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -12,6 +12,9 @@ description:
   - Writes files whose content was rendered on the controller, each atomically, as root's.
   - Where a file changed, or where O(apply_always) says so, runs C(systemd-sysusers), C(systemd-tmpfiles --create) and
     C(systemctl daemon-reload) for those that are theirs.
+extends_documentation_fragment:
+  - switchyard.django.attributes.diff
+  - switchyard.django.attributes
 options:
   files:
     description: The files.
@@ -41,17 +44,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: full
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: debian
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -12,6 +12,8 @@ description:
   - Installs one version of uv into a virtual environment of its own, C(/opt/switchyard/uv), from a wheel, so that no
     code of the
     package runs while it is installed.
+extends_documentation_fragment:
+  - switchyard.django.attributes
 options:
   version:
     description: The version of uv.
@@ -22,17 +24,6 @@ options:
       shown.
     type: str
     default: "{}"
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: none
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: debian
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -15,6 +15,7 @@ description:
   - Refuses what would not work in production, all of it at once, with the lines that mend it.
   - Then writes the unit, nginx's part and, last, the manifest, by which the release is whole.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   wanted:

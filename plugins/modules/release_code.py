@@ -14,6 +14,7 @@ description:
   - Where a release on the host was built from the same inputs, its code and static files are taken instead, by hard
     links.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   release:

@@ -15,6 +15,7 @@ description:
   - An instance that fails is stopped again, and the message says why, with the line of its journal. Nothing that is
     live is touched.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   release:

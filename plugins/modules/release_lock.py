@@ -15,6 +15,7 @@ description:
   - The result is kept on the host under the digest of what it was made from, so that the same inputs are never
     resolved twice.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   requirements:

@@ -11,6 +11,7 @@ version_added: 1.0.0
 description:
   - Runs C(migrate) with the release's code, environment and sandbox, as the site's user.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   wanted:

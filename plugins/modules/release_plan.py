@@ -12,6 +12,9 @@ description:
   - Runs on the controller alone. Puts together what a release is made from, names it by the digest of that, and
     compares it with what
     M(switchyard.django.site_state) read on the host.
+extends_documentation_fragment:
+  - switchyard.django.attributes.controller
+  - switchyard.django.attributes
 options:
   source:
     description: What M(switchyard.django.site_plan) returned.
@@ -73,17 +76,6 @@ options:
     type: list
     elements: dict
     required: true
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: none
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: posix
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -12,6 +12,7 @@ description:
   - Installs with uv, hashes required, in a sandbox, as the site's user, and then makes the environment root's.
   - A half-made environment is made anew.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   inputs:

@@ -14,6 +14,7 @@ description:
     writes the result for systemd alone, mode 0600, root's, under the keyed digest of its content.
   - The secrets of a site are made once and are the same on all its hosts.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   variables:

@@ -14,6 +14,9 @@ description:
   - Resolves O(site_source) and O(site_version) to one archive in the controller's cache
     (C($XDG_CACHE_HOME/switchyard), by default C(~/.cache/switchyard)), with submodules, and finds the project's
       requirements in it.
+extends_documentation_fragment:
+  - switchyard.django.attributes.controller
+  - switchyard.django.attributes
 options:
   site_name:
     description: The name of the site, 1 to 32 of a-z, 0-9 and V(-).
@@ -69,17 +72,6 @@ options:
     description: The folder from which a relative O(site_source) is meant.
     type: path
     required: true
-attributes:
-  check_mode:
-    description: Can run in check mode and say what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns what changed, or would change, with C(--diff).
-    support: none
-  platform:
-    description: The systems that the module runs on.
-    support: full
-    platforms: posix
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -13,6 +13,7 @@ description:
     a
     rollback would go back to. Changes nothing.
 extends_documentation_fragment:
+  - switchyard.django.attributes
   - switchyard.django.site
 options:
   variables:

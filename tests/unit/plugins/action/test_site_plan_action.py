@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import tarfile
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.switchyard.django.plugins.action.site_plan import ActionModule
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, text in {
+        "backend/manage.py": "",
+        "backend/shop/settings.py": "",
+        "backend/shop/wsgi.py": "",
+        "requirements.txt": "django==5.2.1\n",
+    }.items():
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text(text)
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def plan(run, project):
+    def plan(**changes):
+        arguments = {
+            "site_name": "shop",
+            "site_source": "project",
+            "site_package": "shop",
+            "site_settings": "shop.settings",
+            "site_domains": ["shop.example.org"],
+            "site_health_path": "/health/",
+            "base": str(project.parent),
+        }
+        return run(ActionModule, {**arguments, **changes})
+
+    return plan
+
+
+def refusal(plan, **changes):
+    with pytest.raises(AnsibleActionFail) as caught:
+        plan(**changes)
+    return str(caught.value)
+
+
+def test_a_sound_site_is_planned(plan, project):
+    found = plan()
+    assert found["root"] == "backend"
+    assert found["files"] == ["backend/manage.py", "backend/shop/wsgi.py"]
+    assert found["requirements"] == {"kind": "requirements", "files": {"requirements.txt": "django==5.2.1\n"}}
+    with tarfile.open(found["archive"]) as tar:
+        assert "backend/shop/settings.py" in tar.getnames()
+
+
+def test_the_plan_changes_with_the_code_and_not_without(plan, project):
+    first = plan()["identity"]
+    assert plan()["identity"] == first
+    (project / "backend/shop/settings.py").write_text("DEBUG = False\n")
+    assert plan()["identity"] != first
+
+
+def test_every_problem_of_the_variables_is_said_in_one_message(plan):
+    message = refusal(plan, site_name="Shop", serve_mode="agsi")
+    assert "site_name 'Shop'" in message
+    assert "serve_mode 'agsi'" in message
+
+
+def test_a_bad_environment_is_refused_without_its_value(plan):
+    message = refusal(plan, site_env={"DEBUG": "on", "API_TOKEN": ["hunter2hunter2"]})
+    assert "site_env.DEBUG" in message
+    assert "site_env.API_TOKEN" in message
+    assert "hunter2" not in message
+
+
+def test_a_source_that_is_not_there_is_refused(plan):
+    assert "site_source 'nowhere'" in refusal(plan, site_source="nowhere")
+
+
+def test_requirements_that_are_not_there_are_refused(plan, project):
+    (project / "requirements.txt").unlink()
+    assert "site_requirements" in refusal(plan)
+
+
+def test_a_package_that_the_source_lacks_is_refused(plan):
+    assert "site_package 'store'" in refusal(plan, site_package="store", site_settings="store.settings")

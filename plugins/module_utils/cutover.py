@@ -225,23 +225,28 @@ def _require_answer(layout: Layout, release: str) -> None:
 
 def _restore(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> str:
     """Put pointer and edge back and say what serves now."""
-    for path, text in edge_before.items():
-        if text is None:
-            Path(path).unlink(missing_ok=True)
-        else:
-            disk.write(Path(path), text.encode(), 0o644)
-    if before is None:
-        layout.current.unlink(missing_ok=True)
-        disk.sync_folder(layout.etc)
-    else:
-        disk.point(layout.current, f"releases/{before}")
     try:
+        _put_back(layout, before, edge_before)
         _reload_nginx()
         if before:
             _require_answer(layout, before)
-    except CutoverError as problem:
-        return f"The pointer is back at {before or 'nothing'}, but: {problem}"
+    except (CutoverError, OSError) as problem:
+        return f"The pointer is back at {live(layout) or 'nothing'}, but: {problem}"
     return f"Restored: {before} serves as before." if before else "Restored: the site has no release yet, as before."
+
+
+def _put_back(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> None:
+    """The pointer first: what the host starts at the next boot hangs on it."""
+    if before is None:
+        layout.current.unlink(missing_ok=True)
+        disk.sync_folder(layout.etc)
+    elif live(layout) != before:
+        disk.point(layout.current, f"releases/{before}")
+    for path, text in edge_before.items():
+        if text is None:
+            Path(path).unlink(missing_ok=True)
+        elif _text(Path(path)) != text:
+            disk.write(Path(path), text.encode(), 0o644)
 
 
 def main(plan_file: str, outcome_file: str) -> None:

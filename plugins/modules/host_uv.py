@@ -36,7 +36,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The command.
-  type: path
+  type: str
   returned: success
 """
 

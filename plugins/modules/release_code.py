@@ -43,7 +43,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The folder of the code.
-  type: path
+  type: str
   returned: success
 """
 

@@ -42,7 +42,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The folder of the virtual environment.
-  type: path
+  type: str
   returned: success
 """
 

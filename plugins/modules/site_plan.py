@@ -105,7 +105,7 @@ identity:
   returned: success
 archive:
   description: The path of the archive on the controller.
-  type: path
+  type: str
   returned: success
 files:
   description: The paths of entry points and of manage.py in the source.

@@ -35,7 +35,9 @@ def entry_points(role):
 
 
 def options(role):
-    return [(name, option) for entry in entry_points(role).values() for name, option in entry.get("options", {}).items()]
+    return [
+        (name, option) for entry in entry_points(role).values() for name, option in entry.get("options", {}).items()
+    ]
 
 
 def defaults(role):
@@ -62,7 +64,9 @@ def test_every_variable_has_a_type_and_a_description_of_full_sentences(role):
         description = option.get("description") or []
         sentences = [description] if isinstance(description, str) else description
         assert sentences, f"{name} has no description"
-        assert all(sentence.rstrip().endswith(".") for sentence in sentences), f"{name}: a sentence without its full stop"
+        assert all(sentence.rstrip().endswith(".") for sentence in sentences), (
+            f"{name}: a sentence without its full stop"
+        )
         assert option.get("type"), f"{name} has no type"
 
 
@@ -98,7 +102,9 @@ def test_a_roles_main_file_is_read_at_a_glance(role):
 @pytest.mark.parametrize("role", SHARED_ROLES)
 def test_a_shared_role_does_not_know_which_stack_runs(role):
     files = [path for path in (ROOT / "roles" / role).rglob("*") if path.is_file()]
-    servers = {path.stem for stack in STACK_ROLES for path in (ROOT / "roles" / stack / "vars").glob("*.yml")} - {"main"}
+    servers = {path.stem for stack in STACK_ROLES for path in (ROOT / "roles" / stack / "vars").glob("*.yml")} - {
+        "main"
+    }
     names = re.compile("|".join(sorted({"wsgi", "asgi", "gunicorn", "uvicorn", *servers})), re.IGNORECASE)
     found = [
         f"{relative(path)}:{number}: {line.strip()}"
@@ -113,10 +119,10 @@ def test_a_shared_role_does_not_know_which_stack_runs(role):
 @pytest.mark.parametrize("role", STACK_ROLES)
 def test_every_app_server_fills_in_the_same_part_of_the_contract(role):
     servers = [path for path in sorted((ROOT / "roles" / role / "vars").glob("*.yml")) if path.stem != "main"]
-    shapes = {relative(path): sorted(read(path)) for path in servers}
+    shapes = {relative(path): set(read(path)[f"__{role}_server"]) for path in servers}
     wanted = {"packages", "command", "readiness", "kill_mode", "stop_timeout", "reload_signal"}
     assert servers
-    assert not {name: keys for name, keys in shapes.items() if not wanted <= set(keys)}
+    assert not {name: wanted - keys for name, keys in shapes.items() if not wanted <= keys}
 
 
 @pytest.mark.parametrize("role", STACK_ROLES)
@@ -124,8 +130,8 @@ def test_the_default_app_server_exists(role):
     assert (ROOT / "roles" / role / "vars" / f"{defaults(role)[f'{role}_server']}.yml").exists()
 
 
-def test_no_task_shows_or_names_a_secret_in_an_argument_list():
-    tasks = [path for path in (ROOT / "roles").rglob("tasks/*.yml") if "shell:" in path.read_text()]
+def test_no_task_goes_through_a_shell():
+    tasks = [path for path in (ROOT / "roles").rglob("tasks/*.yml") if re.search(r"\bshell:", path.read_text())]
     assert [relative(path) for path in tasks] == []
 
 
@@ -154,11 +160,15 @@ def test_what_runs_on_a_host_needs_the_standard_library_alone(path):
     allowed = {"django"} if path.name == "django_inspector.py" else set()
     for name in imports(path):
         top = name.partition(".")[0]
-        assert top in sys.stdlib_module_names or top in allowed or name.startswith(OWN), f"{relative(path)} imports {name}"
+        assert top in sys.stdlib_module_names or top in allowed or name.startswith(OWN), (
+            f"{relative(path)} imports {name}"
+        )
 
 
 def test_what_travels_as_text_imports_nothing_of_the_collection():
-    assert not [name for name in imports(ROOT / "plugins/module_utils/django_inspector.py") if name.startswith("ansible")]
+    assert not [
+        name for name in imports(ROOT / "plugins/module_utils/django_inspector.py") if name.startswith("ansible")
+    ]
 
 
 @pytest.mark.parametrize("path", MODULE_UTILS, ids=lambda path: path.name)
@@ -169,14 +179,6 @@ def test_what_runs_on_a_host_is_read_by_its_python(path):
 @pytest.mark.parametrize("action", sorted((ROOT / "plugins/action").glob("*.py")), ids=lambda path: path.stem)
 def test_every_action_has_a_module_that_documents_it(action):
     assert (ROOT / "plugins/modules" / action.name).exists()
-
-
-def test_every_module_is_in_an_action_group_or_needs_none():
-    """Runtime metadata names nothing that is not there."""
-    groups = read(ROOT / "meta/runtime.yml").get("action_groups", {})
-    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
-    for members in groups.values():
-        assert {name for name in members if isinstance(name, str)} <= modules
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ def transfer(run):
 
     def transfer(**how):
         doubles = {
-            name: mock.MagicMock() for name in ("_make_tmp_path", "_transfer_file", "_execute_module", "_remove_tmp_path")
+            name: mock.MagicMock()
+            for name in ("_make_tmp_path", "_transfer_file", "_execute_module", "_remove_tmp_path")
         }
         doubles["_execute_module"].return_value = {"changed": True}
         result = run(ActionModule, {**ARGUMENTS, **how.pop("arguments", {})}, **how, **doubles)

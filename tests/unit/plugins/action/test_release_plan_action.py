@@ -9,7 +9,12 @@ import pytest
 from ansible_collections.switchyard.django.plugins.action.release_plan import REQUIRED, ActionModule
 
 GIVEN = {
-    "source": {"identity": "c0ffee", "root": "backend", "commit": "c0ffee", "origin": "https://git.example.org/shop.git"},
+    "source": {
+        "identity": "c0ffee",
+        "root": "backend",
+        "commit": "c0ffee",
+        "origin": "https://git.example.org/shop.git",
+    },
     "state": {"live": None, "releases": {}, "rejected": [], "python": "3.11"},
     "lock": "l1",
     "environment": "e1",
@@ -93,7 +98,8 @@ def test_a_release_that_was_rolled_away_from_is_known_as_such(plan):
 
 
 @pytest.mark.parametrize(
-    ("live", "switches"), [(None, False), ({"build": "x", "stack": "wsgi"}, False), ({"build": "x", "stack": "asgi"}, True)]
+    ("live", "switches"),
+    [(None, False), ({"build": "x", "stack": "wsgi"}, False), ({"build": "x", "stack": "asgi"}, True)],
 )
 def test_a_change_of_stack_is_seen(plan, live, switches):
     found = state(live="b" * 12, releases={"b" * 12: live}) if live else state()

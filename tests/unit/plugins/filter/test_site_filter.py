@@ -35,7 +35,9 @@ def as_systemd_reads(line):
         elif character in " \t":
             words, word = [*words, *([] if word is None else [word])], None
         else:
-            assert not (character == ";" and word is None and line[position : position + 1] in ("", " ")), "a 2nd command"
+            assert not (character == ";" and word is None and line[position : position + 1] in ("", " ")), (
+                "a 2nd command"
+            )
             word = (word or "") + character
     assert not quote, "a quotation that never ends"
     words += [] if word is None else [word]
@@ -100,7 +102,9 @@ def test_the_line_stays_one_line(arguments):
 
 
 def test_plain_words_stay_readable():
-    assert site.exec_start(["/bin/x", "--workers=2", "shop.web:application"]) == "/bin/x --workers=2 shop.web:application"
+    assert (
+        site.exec_start(["/bin/x", "--workers=2", "shop.web:application"]) == "/bin/x --workers=2 shop.web:application"
+    )
 
 
 def test_numbers_are_words():

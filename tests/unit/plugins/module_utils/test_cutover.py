@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import asdict
 
 import pytest
@@ -24,7 +25,8 @@ def test_a_name_with_a_digest_is_hashed(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["app.css", "staticfiles.json", "jquery.3.7.1.min.js", "deadbeefdeadbeef", "app.DEADBEEF.css", "a.1234567.css"]
+    "name",
+    ["app.css", "staticfiles.json", "jquery.3.7.1.min.js", "deadbeefdeadbeef", "app.DEADBEEF.css", "a.1234567.css"],
 )
 def test_a_name_without_a_digest_may_change_its_content(name):
     assert not cutover.HASHED_NAME.search(name)
@@ -71,7 +73,9 @@ def host(layout, monkeypatch):
     monkeypatch.setattr(cutover, "_validate_candidate", one.validate)
     monkeypatch.setattr(cutover, "_reload_nginx", one.reload)
     monkeypatch.setattr(cutover, "_require_answer", one.require_answer)
-    monkeypatch.setattr(cutover.drain, "schedule", lambda layout, release, seconds: one.drained.append((release, seconds)))
+    monkeypatch.setattr(
+        cutover.drain, "schedule", lambda layout, release, seconds: one.drained.append((release, seconds))
+    )
     return one
 
 
@@ -87,9 +91,15 @@ def with_old(layout):
 
 @pytest.fixture
 def plan(layout):
+    for release in (OLD, NEW):
+        layout.record(release).mkdir()
+        manifest = {"stack": "wsgi", "server": "gunicorn", "commit": "c0ffee" * 6}
+        layout.manifest(release).write_text(json.dumps(manifest))
     layout.edge.parent.mkdir()
     layout.edge.write_text("old edge")
-    return Plan("shop", NEW, "deploy", "ann", edge={str(layout.edge): "new edge", f"{layout.edge}.new": "more"}, drain=45)
+    return Plan(
+        "shop", NEW, "deploy", "ann", edge={str(layout.edge): "new edge", f"{layout.edge}.new": "more"}, drain=45
+    )
 
 
 def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan):
@@ -100,6 +110,21 @@ def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan)
     assert layout.edge.read_text() == "new edge"
     assert host.drained == [(OLD, 45)]
     assert host.reloads == [NEW]
+
+
+def test_the_message_says_what_is_live_and_what_lives_on(host, with_old, plan):
+    assert move(plan).message == f"{NEW} (wsgi by gunicorn, commit c0ffeec0ffee) is live, {OLD} lives on for 45 s"
+
+
+def test_a_drain_that_can_not_be_scheduled_does_not_make_the_move_a_failure(layout, host, with_old, plan, monkeypatch):
+    def fail(layout, release, seconds):
+        raise subprocess.CalledProcessError(1, "systemd-run")
+
+    monkeypatch.setattr(cutover.drain, "schedule", fail)
+    outcome = move(plan)
+    assert outcome.moved
+    assert f"systemctl stop shop@{OLD}.service" in outcome.message
+    assert host.outcome["result"] == "live"
 
 
 def test_what_happened_is_in_the_history(host, with_old, plan):
@@ -160,6 +185,32 @@ def test_a_move_that_fails_goes_back_whole(layout, host, with_old, plan, step):
     assert host.outcome["reason"] == outcome.message
 
 
+def test_a_check_that_can_not_be_made_touches_nothing(layout, host, with_old, plan, monkeypatch):
+    def fail(layout, plan):
+        raise FileNotFoundError("unshare")
+
+    monkeypatch.setattr(cutover, "_validate_candidate", fail)
+    outcome = move(plan)
+    assert not outcome.moved
+    assert "Nothing was changed" in outcome.message
+    assert host.outcome["result"] == "failed"
+
+
+def test_the_pointer_goes_back_even_where_the_edge_can_not(layout, host, with_old, plan, monkeypatch):
+    host.fail_on(NEW)
+    write = disk.write
+
+    def full(path, *how):
+        if cutover.live(layout) == OLD and path == layout.edge and layout.edge.read_text() == "new edge":
+            raise OSError("no space left on device")
+        write(path, *how)
+
+    monkeypatch.setattr(disk, "write", full)
+    outcome = move(plan)
+    assert cutover.live(layout) == OLD
+    assert f"The pointer is back at {OLD}, but: no space left" in outcome.message
+
+
 def test_a_full_disk_in_the_middle_goes_back_as_well(layout, host, with_old, plan, monkeypatch):
     def full(files):
         layout.edge.write_text("half")
@@ -196,7 +247,7 @@ def test_a_plan_survives_the_journey_into_the_unit(host, with_old, plan, tmp_pat
     (tmp_path / "plan.json").write_text(json.dumps(asdict(plan)))
     cutover.main(str(tmp_path / "plan.json"), str(tmp_path / "outcome.json"))
     outcome = json.loads((tmp_path / "outcome.json").read_text())
-    assert outcome == {"moved": True, "source": OLD, "message": f"{NEW} is live"}
+    assert (outcome["moved"], outcome["source"]) == (True, OLD)
 
 
 # --- the gate's probes --------------------------------------------------------------------------------------------------

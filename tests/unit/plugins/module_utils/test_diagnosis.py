@@ -46,7 +46,9 @@ def test_the_cause_wins_over_its_consequence(explain):
 
 
 def test_of_several_tries_the_last_one_counts(explain):
-    assert "'two'" in explain("ModuleNotFoundError: No module named 'one'", "ModuleNotFoundError: No module named 'two'")
+    assert "'two'" in explain(
+        "ModuleNotFoundError: No module named 'one'", "ModuleNotFoundError: No module named 'two'"
+    )
 
 
 def test_an_ordinary_key_error_is_not_taken_for_a_missing_variable(explain):
@@ -63,6 +65,8 @@ def test_a_silent_unit_has_no_explanation(explain):
     assert explain() == ""
 
 
-@pytest.mark.parametrize("line", ["OperationalError: password hunter2hunter2 is wrong", "something with hunter2hunter2"])
+@pytest.mark.parametrize(
+    "line", ["OperationalError: password hunter2hunter2 is wrong", "something with hunter2hunter2"]
+)
 def test_no_secret_is_shown(explain, line):
     assert "hunter2" not in explain(line, DB_PASSWORD="hunter2hunter2")

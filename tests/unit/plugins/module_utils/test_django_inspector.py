@@ -163,14 +163,18 @@ def test_production_settings_are_respected_in_a_build(project):
 
 def test_hashed_names_of_a_manifest_storage_are_collected_too(project):
     storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
-    project.write("shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n")
+    project.write(
+        "shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n"
+    )
     assert project.inspect(build=True)["problems"] == []
     assert list((project.folder.parent / "static/shop").glob("style.*.css"))
 
 
 def test_a_build_that_can_not_collect_says_so(project):
     storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
-    project.write("shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n")
+    project.write(
+        "shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n"
+    )
     project.write("shop/static/shop/style.css", "body { background: url('missing.png') }")
     problem = project.problem(build=True)
     assert problem["step"] == "collectstatic"

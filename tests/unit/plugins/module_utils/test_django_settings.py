@@ -123,9 +123,7 @@ def test_the_data_folder_of_another_site_is_not_this_sites():
 
 
 def test_sqlite_on_several_hosts_is_refused():
-    verdict = verdict_on(
-        {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data/db.sqlite3"}}}, hosts=2
-    )
+    verdict = verdict_on({"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data/db.sqlite3"}}}, hosts=2)
     (problem,) = verdict.problems
     assert "2 hosts" in problem
     assert verdict.overrides == {}

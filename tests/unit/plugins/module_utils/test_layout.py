@@ -10,7 +10,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 from hypothesis import given
 from hypothesis import strategies as st
 
-NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True).filter(lambda name: not site_name_problem(name))
+NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: not site_name_problem(name)
+)
 LONGEST = "s" * 32
 ID = "0123456789abcdef"
 

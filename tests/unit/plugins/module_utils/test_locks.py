@@ -224,4 +224,3 @@ def test_a_venv_whose_installation_failed_is_not_whole_and_made_anew(layout, uv)
     assert not locks.is_whole(venv)
     locks.install(layout, venv, RESOLVED, {})
     assert locks.is_whole(venv)
-

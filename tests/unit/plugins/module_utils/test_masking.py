@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize(
     "name",
-    ["SECRET_KEY", "DB_PASSWORD", "EMAIL_HOST_PASSWD", "API_TOKEN", "AWS_ACCESS_KEY_ID", "SENTRY_DSN", "pgpass", "SALT"],
+    [
+        "SECRET_KEY",
+        "DB_PASSWORD",
+        "EMAIL_HOST_PASSWD",
+        "API_TOKEN",
+        "AWS_ACCESS_KEY_ID",
+        "SENTRY_DSN",
+        "pgpass",
+        "SALT",
+    ],
 )
 def test_values_of_secret_variables_are_hidden(name):
     assert mask("it says hunter2hunter2!", {name: "hunter2hunter2"}) == "it says ********!"

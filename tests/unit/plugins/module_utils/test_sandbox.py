@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import env_file, sandbox
 
-SECRET = "hunter2 with \"quotes\" and $dollars"
+SECRET = 'hunter2 with "quotes" and $dollars'
 
 
 @pytest.fixture

@@ -214,7 +214,14 @@ def test_wrong_options(run, options, words):
 
 
 def test_no_value_in_the_invocation_and_yet_the_messages_are_whole(run, path):
-    variables = {"A": "a", "ONE": "1", "WORD": "variable", "HOST": "example.org", "FOLDER": str(path.parent), "DEBUG": "1"}
+    variables = {
+        "A": "a",
+        "ONE": "1",
+        "WORD": "variable",
+        "HOST": "example.org",
+        "FOLDER": str(path.parent),
+        "DEBUG": "1",
+    }
     result = write(run, variables, domains=["example.org"], required=["NEEDED"])
     assert result["invocation"]["module_args"]["variables"] == dict.fromkeys(variables, env_file.HIDDEN)
     text = json.dumps([result["msg"], result["findings"], result["path"]])

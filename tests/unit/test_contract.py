@@ -49,7 +49,7 @@ def relative(path):
     return str(path.relative_to(ROOT))
 
 
-# --- variables -----------------------------------------------------------------------------------------------------------
+# --- variables -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -91,7 +91,7 @@ def test_every_entry_point_has_its_tasks():
             assert (ROOT / "roles" / role / "tasks" / f"{entry}.yml").exists(), f"{role}: {entry}"
 
 
-# --- roles -----------------------------------------------------------------------------------------------------------------
+# --- roles -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -135,7 +135,7 @@ def test_no_task_goes_through_a_shell():
     assert [relative(path) for path in tasks] == []
 
 
-# --- plugins ---------------------------------------------------------------------------------------------------------------
+# --- plugins ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=relative)
@@ -181,7 +181,7 @@ def test_every_action_has_a_module_that_documents_it(action):
     assert (ROOT / "plugins/modules" / action.name).exists()
 
 
-# --- the rest --------------------------------------------------------------------------------------------------------------
+# --- the rest --------------------------------------------------------------------------------------------------------
 
 
 def test_the_link_by_which_a_checkout_resolves_is_not_in_the_built_collection():

@@ -250,7 +250,7 @@ def test_a_plan_survives_the_journey_into_the_unit(host, with_old, plan, tmp_pat
     assert (outcome["moved"], outcome["source"]) == (True, OLD)
 
 
-# --- the gate's probes --------------------------------------------------------------------------------------------------
+# --- the gate's probes -----------------------------------------------------------------------------------------------
 
 GATE = {"host": "shop.example.org", "scheme": "https", "health_path": "/health/", "websocket_path": ""}
 

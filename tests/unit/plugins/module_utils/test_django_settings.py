@@ -206,7 +206,7 @@ def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept
     assert len(verdict.problems + verdict.warnings) == 1
 
 
-# --- covers() and Django -----------------------------------------------------------------------------------------------
+# --- covers() and Django ---------------------------------------------------------------------------------------------
 
 LABELS = st.sampled_from(["a", "shop", "example", "org", "B"])
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
@@ -226,7 +226,7 @@ def test_an_address_is_compared_as_a_browser_sends_it():
     assert verdict.overrides == {"ALLOWED_HOSTS": ["[2001:db8::7]"]}
 
 
-# --- the refusal -------------------------------------------------------------------------------------------------------
+# --- the refusal -----------------------------------------------------------------------------------------------------
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("abc: #'\"{}[]\\\n\t%&*!|>-é", max_size=12),
@@ -262,7 +262,7 @@ def test_what_is_suggested_is_accepted_as_a_variable():
     assert django_settings.overlay_problems(suggested["site_settings_overrides"]) == []
 
 
-# --- the overlay -------------------------------------------------------------------------------------------------------
+# --- the overlay -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_what_passes_as_a_domain_needs_no_quoting_anywhere(text):
         assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:")
 
 
-# --- site_env -------------------------------------------------------------------------------------------------------
+# --- site_env --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_environment_of_a_site_known_by_an_address_needs_no_hosts():
     assert environment_problems({}, site_domains=["2001:db8::7", "192.0.2.7"]) == []
 
 
-# --- project_root -----------------------------------------------------------------------------------------------------
+# --- project_root ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def nobody_changes_owners(monkeypatch):
     return done
 
 
-# --- the name ---------------------------------------------------------------------------------------------------------
+# --- the name --------------------------------------------------------------------------------------------------------
 
 
 def test_the_name_of_a_release_does_not_depend_on_the_order_of_its_inputs():
@@ -44,7 +44,7 @@ def test_every_input_counts(inputs):
     assert release.identifier({**inputs, "one more": 1}) != name
 
 
-# --- fill --------------------------------------------------------------------------------------------------------------
+# --- fill ------------------------------------------------------------------------------------------------------------
 
 
 def test_tokens_get_their_values():
@@ -69,7 +69,7 @@ def test_other_signs_are_left_alone(text):
     assert fill(text, {}) == text
 
 
-# --- unpack ------------------------------------------------------------------------------------------------------------
+# --- unpack ----------------------------------------------------------------------------------------------------------
 
 
 def member(name, content=None, **how):
@@ -193,7 +193,7 @@ def test_adopting_replaces_what_a_killed_run_left(layout):
     assert os.listdir(layout.release(ID)) == ["code"]
 
 
-# --- asking Django -----------------------------------------------------------------------------------------------------
+# --- asking Django ---------------------------------------------------------------------------------------------------
 
 
 def wanted(**changes):
@@ -322,7 +322,7 @@ def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, 
     assert "hunter2" not in str(caught.value)
 
 
-# --- the record --------------------------------------------------------------------------------------------------------
+# --- the record ------------------------------------------------------------------------------------------------------
 
 REPORT = {
     "settings": {"STATIC_URL": "/static/", "STATIC_ROOT": "/s", "MEDIA_URL": "/", "MEDIA_ROOT": "", "DEBUG": False},

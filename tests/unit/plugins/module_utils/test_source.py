@@ -86,7 +86,7 @@ def modes(found):
         return {member.name: member.mode for member in tar.getmembers() if member.isreg()}
 
 
-# --- which commit a version means -----------------------------------------------------------------------------------
+# --- which commit a version means ------------------------------------------------------------------------------------
 
 
 def test_no_version_means_the_head_of_the_remote(upstream, resolve):
@@ -207,7 +207,7 @@ def test_a_submodule_that_is_gone_is_named_as_such(upstream, resolve, tmp_path):
     assert "submodules can't be fetched" in message
 
 
-# --- what is refused, and how it is said ------------------------------------------------------------------------------
+# --- what is refused, and how it is said -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", ["nowhere", "deadbee", "V1"])
@@ -286,7 +286,7 @@ def test_no_message_shows_the_credentials_of_the_url(resolve):
     assert "deploy" not in message
 
 
-# --- folders ----------------------------------------------------------------------------------------------------------
+# --- folders ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_checkout_is_taken_as_it_is_without_what_git_ignores(upstream, resolve):
@@ -414,7 +414,7 @@ def test_a_link_is_read_through_and_one_that_leads_nowhere_is_refused(tmp_path, 
         found.read("outside.txt")
 
 
-# --- the digest and the archive ---------------------------------------------------------------------------------------
+# --- the digest and the archive --------------------------------------------------------------------------------------
 
 
 def make_tree(folder):

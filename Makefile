@@ -44,8 +44,8 @@ venv: .venv/dev ## have all tools for lint and tests in .venv
 
 # ---- see it work
 
-demo: .venv/demo ## deploy the example to a Debian host on this machine [serve_mode=asgi|wsgi] [DEMO_PORT=n]
-	@$(PYTHON) testbed/demo $(if $(serve_mode),--serve-mode=$(serve_mode)) $(if $(DEMO_PORT),--port=$(DEMO_PORT))
+demo: .venv/demo ## deploy the example to a Debian host on this machine [serve_mode=asgi|wsgi] [release_retry=true] [DEMO_PORT=n]
+	@$(PYTHON) testbed/demo $(if $(serve_mode),--serve-mode=$(serve_mode)) $(if $(release_retry),--release-retry) $(if $(DEMO_PORT),--port=$(DEMO_PORT))
 
 demo-down: ## remove the demo: its host, its network, its key, its inventory
 	@$(PYTHON) testbed/testbed down demo

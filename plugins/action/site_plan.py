@@ -51,9 +51,10 @@ class ActionModule(ActionBase):
             self._refuse([str(problem)])
         root = plan.project_root(variables["site_package"], found.files)
         if root is None:
-            self._refuse(
-                [f"site_package {variables['site_package']!r} is no package of site_source: no folder has that name"]
+            package = (
+                f"site_package {variables['site_package']!r} is no package of site_source: no folder has that name"
             )
+            self._refuse([f"{package}. {plan.candidates(found.files)}"])
         result.update(
             origin=source.without_credentials(variables["site_source"]),
             commit=found.commit,

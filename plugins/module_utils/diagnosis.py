@@ -52,6 +52,9 @@ CAUSES = (
         "Another process holds it: systemctl status names it.",
     ),
     Cause(
+        r"^(?!.*HaltServer)[\w.]*(?:Error|Exception): .+", "an exception ends it", "Its traceback is in the journal."
+    ),
+    Cause(
         r"Failed at step \w+ spawning .+",
         "systemd can't start the command",
         "The step is explained in systemd.exec(5), under process exit codes.",

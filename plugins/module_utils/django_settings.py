@@ -36,7 +36,13 @@ class Verdict:
         self.overrides.update(overrides)
 
 
-def judge(report: Mapping[str, Any], layout: Layout, domains: list[str], health_path: str, hosts: int) -> Verdict:
+# They ask for HTTPS, which a site that is served over HTTP can't follow.
+ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", "008", "012", "016", "021"))
+
+
+def judge(
+    report: Mapping[str, Any], layout: Layout, domains: list[str], health_path: str, hosts: int, scheme: str = "http"
+) -> Verdict:
     """Everything that would not work in production, all at once."""
     verdict = Verdict()
     for problem in report["problems"]:
@@ -45,6 +51,7 @@ def judge(report: Mapping[str, Any], layout: Layout, domains: list[str], health_
     if settings:
         _judge_debug_and_hosts(verdict, settings, domains)
         _judge_secret_key(verdict, settings)
+        _judge_redirect(verdict, settings, scheme)
         _judge_static_and_media(verdict, settings, layout)
         _judge_databases(verdict, settings, layout, hosts)
     if "urls" in report and not report["urls"]["resolves"]:
@@ -56,6 +63,8 @@ def judge(report: Mapping[str, Any], layout: Layout, domains: list[str], health_
         if instead:
             verdict.variables["site_health_path"] = instead
     for check in report.get("checks", []):
+        if check["id"] in ADVICE_FOR_HTTPS and scheme == "http":
+            continue
         text = f"{check['id']}: {check['message']}" + (f" {check['hint']}" if check["hint"] else "")
         # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
         (verdict.problems if check["level"] >= 40 else verdict.warnings).append(" ".join(text.split()))
@@ -110,6 +119,15 @@ def _judge_secret_key(verdict: Verdict, settings: Mapping[str, Any]) -> None:
             "SECRET_KEY is missing or can be guessed (security.W009: at least 50 characters, 5 different ones, "
             "not from startproject). The deploy has made one and gives it as the environment variable SECRET_KEY",
             SECRET_KEY={"$env": "SECRET_KEY"},
+        )
+
+
+def _judge_redirect(verdict: Verdict, settings: Mapping[str, Any], scheme: str) -> None:
+    if settings["SECURE_SSL_REDIRECT"] and scheme == "http":
+        verdict.refuse(
+            "SECURE_SSL_REDIRECT is on, but the site is served over HTTP: every page would redirect to where "
+            "nothing answers",
+            SECURE_SSL_REDIRECT=False,
         )
 
 

@@ -76,6 +76,5 @@ def explain(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str, 
     path = layout.environment(manifest["environment"])
     variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
     found = diagnosis.explain(unit, since, variables)
-    return "\n".join(
-        part for part in (found, f"The probe says: {report.failure}: {report.evidence}", report.hint) if part
-    )
+    hint = f"journalctl -u {unit} has all of it." if report.failure == "unit_failed" else report.hint
+    return "\n".join(part for part in (found, f"The probe says: {report.failure}: {report.evidence}", hint) if part)

@@ -66,6 +66,11 @@ def rejected(entries: list[dict[str, Any]]) -> set[str]:
     return marked
 
 
+def lived(entries: list[dict[str, Any]], present: set[str]) -> list[str]:
+    """The releases on the host that were live once, the latest first."""
+    return list(dict.fromkeys(move.target for move in reversed(moves(entries)) if move.target in present))
+
+
 def rollback_target(entries: list[dict[str, Any]], live: str | None, present: set[str]) -> str | None:
     """The last release that was live and healthy before this one, is still whole on the host and is not rejected."""
     unwanted = rejected(entries)

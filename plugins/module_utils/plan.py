@@ -108,6 +108,14 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
     return found
 
 
+def candidates(files: frozenset[str]) -> str:
+    """Which packages of the source could be meant."""
+    folders = {name.split("/")[-2] for name in files if name.endswith(("/wsgi.py", "/asgi.py"))}
+    if not folders:
+        return "None of its folders has a wsgi.py or an asgi.py: is site_source the folder that holds manage.py?"
+    return f"The package that holds wsgi.py and asgi.py is meant; here that could be {' or '.join(sorted(folders))}"
+
+
 def project_root(package: str, files: frozenset[str]) -> str | None:
     """The folder of the source in which `package` can be imported: the top, or the one folder that holds it."""
     inner = package.replace(".", "/") + "/"

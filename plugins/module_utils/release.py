@@ -200,10 +200,9 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
     )
     variables = _variables(layout, wanted.environment)
     if done.rc:
-        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables)
-        raise ReleaseError(
-            f"migrate ended with {done.rc}; the live release still serves. It said last:\n{said[-2000:]}"
-        )
+        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables).splitlines()
+        last = "\n".join(f"  {line}" for line in said[-20:])
+        raise ReleaseError(f"migrate failed; the live release still serves: {said[-1] if said else done.rc}\n{last}")
     return masking.mask(done.stdout, variables)
 
 
@@ -275,6 +274,9 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """Put values in for tokens such as @RELEASE@. A line with a token that has no value is left out."""
     lines = []
     for line in text.splitlines(keepends=True):
-        if all(values.get(token, "") for token in TOKEN.findall(line)):
+        missing = [token for token in TOKEN.findall(line) if not values.get(token)]
+        if not missing:
             lines.append(TOKEN.sub(lambda match: values[match.group(1)], line))
+        elif line.startswith("ExecStart="):
+            raise ReleaseError(f"the app server's command needs @{missing[0]}@, which this release doesn't have")
     return "".join(lines)

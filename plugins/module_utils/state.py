@@ -161,6 +161,7 @@ def read(
         "live": live if live in known else None,
         "releases": known,
         "running": running_instances(layout),
+        "lived": history.lived(entries, set(known)),
         "rejected": sorted(history.rejected(entries)),
         "rollback_target": history.rollback_target(entries, live, set(known)),
     }

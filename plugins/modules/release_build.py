@@ -69,13 +69,17 @@ def main() -> None:
         report = release.inspect(layout, wanted, inspect.getsource(django_inspector), build)
     except release.ReleaseError as problem:
         module.fail_json(msg=str(problem))
-    verdict = django_settings.judge(report, layout, wanted.domains, wanted.health_path, wanted.hosts)
+    scheme = wanted.manifest["gate"]["scheme"]
+    verdict = django_settings.judge(report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme)
     if verdict.problems:
         module.fail_json(msg=django_settings.refusal(verdict))
     if build:
         release.seal(layout, wanted.release)
     if not whole:
-        release.record(layout, wanted, report)
+        try:
+            release.record(layout, wanted, report)
+        except release.ReleaseError as problem:
+            module.fail_json(msg=str(problem))
     module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=verdict.warnings)
 
 

@@ -69,6 +69,9 @@ state:
     running:
       description: The main PID of every instance that runs, by the identifier of its release.
       type: dict
+    lived:
+      description: The releases on the host that were live once, the latest first.
+      type: list
     rejected:
       description: The releases that were rolled away from.
       type: list

@@ -189,6 +189,12 @@ def test_a_urlconf_that_imports_what_is_missing_names_module_and_line(project):
     assert problem["where"].startswith("shop/urls.py:4")
 
 
+def test_of_several_lines_the_one_that_fails_is_named(project):
+    project.write("shop/helpers.py", "def ask():\n    return {}['x']\n")
+    project.write("shop/urls.py", "from shop import helpers\n\nhelpers.ask()\n" + URLS)
+    assert project.problem()["where"].startswith("shop/helpers.py:2")
+
+
 def test_an_application_that_is_not_installed_is_named(project):
     project.write("shop/settings.py", SETTINGS + "INSTALLED_APPS.append('nothere')\n")
     problem = project.problem()

@@ -155,6 +155,14 @@ def test_a_commit_that_no_branch_ends_with_is_found(upstream, resolve, length):
     assert found.read("app") == "one"
 
 
+def test_an_abbreviated_commit_that_a_tag_alone_holds_is_found(upstream, resolve):
+    upstream.commit(app="one")
+    tagged = upstream.commit(app="tagged")
+    upstream.git("tag", "v1")
+    upstream.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert resolve(upstream.url, tagged[:8]).commit == tagged
+
+
 def test_a_commit_that_no_branch_holds_is_fetched_by_its_name(upstream, resolve):
     upstream.commit(app="one")
     lost = upstream.commit(app="lost")
@@ -425,9 +433,10 @@ def make_tree(folder):
     return folder
 
 
-def test_the_same_content_has_the_same_name_and_bytes_wherever_and_whenever(tmp_path):
+def test_the_same_content_has_the_same_name_and_bytes_wherever_and_whenever(tmp_path, monkeypatch):
     found = []
     for number in (1, 2):
+        monkeypatch.setattr("time.time", lambda moment=number: float(moment))
         tree = make_tree(tmp_path / f"copy{number}")
         for path in tree.rglob("*.py"):
             os.utime(path, (number, number))

@@ -41,7 +41,7 @@ class Plan:
 
     :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; empty to leave them
     :param drain: seconds for which the old instance lives on
-    :param operation: deploy or rollback
+    :param operation: deploy, rollback or restore, which undoes the cutover before it
     :param explicit: whether the user named the release
     """
 

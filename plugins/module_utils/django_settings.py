@@ -182,7 +182,7 @@ def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layo
 
 
 def _file_name(alias: str) -> str:
-    return "db.sqlite3" if alias == "default" else f"{re.sub(r'[^A-Za-z0-9_-]', '_', alias)}.sqlite3"
+    return "db.sqlite3" if alias == "default" else f"db-{re.sub(r'[^A-Za-z0-9_-]', '_', alias)}.sqlite3"
 
 
 def refusal(verdict: Verdict) -> str:

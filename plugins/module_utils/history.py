@@ -48,12 +48,17 @@ def record(path: Path, phase: str, **fields: Any) -> None:
 
 
 def moves(entries: list[dict[str, Any]]) -> list[Move]:
-    """The cutovers that ended well, oldest first."""
-    return [
-        Move(entry["operation"], entry.get("from"), entry["to"], entry["result"], entry.get("explicit", False))
-        for entry in entries
-        if entry["phase"] == "outcome" and entry["result"] == "live"
-    ]
+    """The cutovers that ended well on every host, oldest first."""
+    ended: list[Move] = []
+    for entry in entries:
+        if entry["phase"] != "outcome" or entry["result"] != "live":
+            continue
+        if entry["operation"] == "restore":  # another host could not follow: as if the move before had not been
+            ended = ended[:-1]
+            continue
+        source, explicit = entry.get("from"), entry.get("explicit", False)
+        ended.append(Move(entry["operation"], source, entry["to"], entry["result"], explicit))
+    return ended
 
 
 def rejected(entries: list[dict[str, Any]]) -> set[str]:

@@ -169,7 +169,9 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
         raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
     report = json.loads(answer)
     for said in (*report["problems"], *report.get("checks", [])):
-        said["message"] = masking.mask(said["message"], _variables(layout, wanted.environment))
+        for part in ("message", "where", "hint"):
+            if part in said:
+                said[part] = masking.mask(said[part], _variables(layout, wanted.environment))
     return report
 
 

@@ -20,6 +20,9 @@ INCLUDE = re.compile(r"^\s*(?:-[rc]\s*|--(?:requirement|constraint)(?:\s+|=))(\S
 # What somebody may have meant.
 NEAR = re.compile(r"requirements(/[^/]+|[^/]*)\.(txt|in)$|(^|/)uv\.lock$")
 LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)|^[^#]*@\s*(?:file:|\.{0,2}/)")
+# The lock has hashes, and a checkout has none.
+CHECKOUT = re.compile(r"^[^#]*@\s*(?:git|hg|svn|bzr)\+|^\s*(?:git|hg|svn|bzr)\+")
+INDEX = re.compile(r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--trusted-host)\b")
 
 
 class RequirementsError(Exception):
@@ -79,6 +82,16 @@ def _collect(name: str, names: frozenset[str], read: Callable[[str], str], files
             raise RequirementsError(
                 f"{name} line {number} names a local path ({line.strip()}). The release's own code is importable as "
                 "it is: take the line out, or publish the package to an index"
+            )
+        if CHECKOUT.search(line):
+            raise RequirementsError(
+                f"{name} line {number} names a repository, for which there is no hash to install it by. "
+                "Publish the package to an index and name its version"
+            )
+        if INDEX.search(line):
+            raise RequirementsError(
+                f"{name} line {number} names a package index. It may hold a password, so it belongs into the variable "
+                "release_build_environment, for example as UV_INDEX or UV_DEFAULT_INDEX"
             )
         included = INCLUDE.match(line)
         if not included:

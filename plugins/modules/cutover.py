@@ -25,9 +25,10 @@ options:
     type: str
     required: true
   operation:
-    description: What the history will say.
+    description: What the history will say. V(restore) undoes the cutover before it, because another host of the site
+      could not follow.
     type: str
-    choices: [deploy, rollback]
+    choices: [deploy, rollback, restore]
     default: deploy
   explicit:
     description: Whether the user named the release. A rollback by name clears the mark of an earlier rejection.
@@ -98,7 +99,7 @@ def main() -> None:
         argument_spec={
             "site": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
-            "operation": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
+            "operation": {"type": "str", "choices": ["deploy", "rollback", "restore"], "default": "deploy"},
             "explicit": {"type": "bool", "default": False},
             "by": {"type": "str", "required": True},
             "edge": {

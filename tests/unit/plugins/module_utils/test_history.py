@@ -181,3 +181,13 @@ def test_the_target_is_never_live_never_rejected_and_always_present(tmp_path_fac
         if host.target:
             assert host.target in host.present & was_live
             assert host.target not in host.rejected
+
+
+def test_a_move_that_another_host_could_not_follow_is_as_if_it_had_not_been() -> None:
+    def outcome(operation: str, source: str | None, target: str) -> dict[str, object]:
+        return {"phase": "outcome", "result": "live", "operation": operation, "from": source, "to": target}
+
+    entries = [outcome("deploy", None, "r1"), outcome("deploy", "r1", "r2"), outcome("deploy", "r2", "r3")]
+    entries.append(outcome("restore", "r3", "r2"))
+    assert history.rejected(entries) == set()
+    assert history.rollback_target(entries, "r2", {"r1", "r2", "r3"}) == "r1"

@@ -172,3 +172,22 @@ def test_whatever_includes_whatever_the_search_ends_inside_the_source(graph):
             assert set(look(sources, name).files) <= set(sources)
         except RequirementsError as problem:
             assert "which is not in site_source" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("shop-core @ git+https://git.example.org/core.git@v1", "no hash"),
+        ("git+ssh://git@git.example.org/core.git#egg=core", "no hash"),
+        ("--index-url https://user:pass@pypi.example.org/simple", "release_build_environment"),
+        ("--extra-index-url=https://pypi.example.org/simple", "release_build_environment"),
+        ("-i https://pypi.example.org/simple", "release_build_environment"),
+        ("--find-links wheels", "release_build_environment"),
+    ],
+)
+def test_what_a_lock_can_not_hold_is_refused_by_its_line(line: str, words: str) -> None:
+    files = {"requirements.txt": f"django\n{line}\n"}
+    with pytest.raises(RequirementsError, match="requirements.txt line 2") as refusal:
+        find("", frozenset(files), files.__getitem__)
+    assert words in str(refusal.value)
+    assert "pass" not in str(refusal.value).replace("password", "")

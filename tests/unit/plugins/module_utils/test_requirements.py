@@ -138,9 +138,7 @@ def test_a_local_path_is_refused_with_its_line(line):
     [
         "django==5.2.1",
         "payments @ https://example.org/payments-1.0-py3-none-any.whl",
-        "payments @ git+https://git@example.org/payments.git@v1",
         "psycopg[binary]>=3.1 ; python_version >= '3.11'  # see @file: in the docs",
-        "--extra-index-url https://pypi.example.org/simple",
         "# -e ./libs/payments",
         "   ",
     ],

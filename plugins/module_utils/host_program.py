@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import units
 
 PACKAGE = "ansible_collections.switchyard.django.plugins.module_utils"
 
@@ -27,7 +28,7 @@ def run(unit: str, module: str, plan: dict[str, Any]) -> dict[str, Any]:
 
     The unit's name is its lock: systemd runs no second one of that name. A leftover of the run before is waited for.
     """
-    wait_for(unit)
+    units.wait_for(f"{unit}.service")
     folder = Path(tempfile.mkdtemp(dir="/run", prefix="switchyard-"))
     program, plan_file, outcome_file = folder / "program.pyz", folder / "plan.json", folder / "outcome.json"
     _pack(program, module)
@@ -51,15 +52,6 @@ def run(unit: str, module: str, plan: dict[str, Any]) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome
-
-
-def wait_for(unit: str, seconds: float = 120) -> None:
-    """Wait until a unit that an earlier run left at work has ended."""
-    until = time.monotonic() + seconds
-    while subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0:
-        if time.monotonic() > until:
-            raise ProgramError(f"{unit}.service of an earlier run is still at work. journalctl -u {unit} says at what")
-        time.sleep(0.2)
 
 
 def _pack(program: Path, module: str) -> None:

@@ -198,6 +198,7 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
         cwd=layout.code(wanted.release) / wanted.root,
         environment_file=layout.environment(wanted.environment),
         environment={**python_environment(layout, wanted), "PYTHONDONTWRITEBYTECODE": "1"},
+        patient=True,
         limit=4 * 3600,
     )
     variables = _variables(layout, wanted.environment)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import env_file
+from ansible_collections.switchyard.django.plugins.module_utils import env_file, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 DIRECTIVES = (
@@ -73,18 +73,26 @@ def run(
     environment: Mapping[str, str] | None = None,
     environment_file: Path | None = None,
     stdin: str | None = None,
+    patient: bool = False,
     limit: int = 1800,
 ) -> Result:
     """Run a command as the site's user, in the sandbox, and wait for it.
 
     The transient unit is named after the purpose, so that systemd itself refuses a second one while the first runs.
+    What an earlier run left at work is stopped, or, where `patient`, waited for.
     The environment travels in files that only root can read, never as arguments, which every user can see.
 
     :param writable: folders beside the site's data and media that the command may write
     :param binds: folder on the host -> path at which the command finds it
     :param environment_file: the site's own environment; `environment` is laid over it
+    :param patient: whether the command must not be cut off, such as a migration
     :param limit: seconds after which the command is stopped
     """
+    unit = f"switchyard-{purpose}@{layout.site}.service"
+    if patient:
+        units.wait_for(unit, limit)
+    else:
+        units.end(unit)
     handle, extra = tempfile.mkstemp(dir="/run", prefix="switchyard-", suffix=".env")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -100,7 +108,7 @@ def run(
         ]
         done = subprocess.run(
             [
-                *("systemd-run", f"--unit=switchyard-{purpose}@{layout.site}", "--service-type=exec"),
+                *("systemd-run", f"--unit={unit}", "--service-type=exec"),
                 *("--wait", "--pipe", "--collect", "--quiet", f"--working-directory={cwd or layout.data}"),
                 *(f"--property={item}" for item in properties),
                 *("--", *(str(part) for part in argv)),

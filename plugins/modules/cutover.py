@@ -90,7 +90,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, host_program
+from ansible_collections.switchyard.django.plugins.module_utils import cutover, host_program, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -129,7 +129,7 @@ def main() -> None:
     diff = differences(plan, before)
     try:
         outcome = host_program.run(f"switchyard-cutover@{plan.site}", "cutover", asdict(plan))
-    except host_program.ProgramError as problem:
+    except (host_program.ProgramError, units.StillAtWorkError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=outcome["moved"], diff=diff if outcome["moved"] else [], **outcome)
 

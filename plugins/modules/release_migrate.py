@@ -37,7 +37,7 @@ output:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import release
+from ansible_collections.switchyard.django.plugins.module_utils import release, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         module.exit_json(changed=True, output="")
     try:
         output = release.migrate(Layout(module.params["site"]), release.Wanted(**module.params["wanted"]))
-    except release.ReleaseError as problem:
+    except (release.ReleaseError, units.StillAtWorkError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=True, output=output)
 

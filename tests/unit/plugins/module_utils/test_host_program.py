@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import (
     cutover,  # noqa: F401 - what is loaded is packed
     host_program,
+    units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.host_program import ProgramError
 
@@ -43,7 +44,7 @@ def systemd(monkeypatch, tmp_path):
     run.calls, run.still_active, run.unit = [], [], None
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(host_program.tempfile, "mkdtemp", lambda **_how: _folder(tmp_path / "scratch"))
-    monkeypatch.setattr(host_program.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(units.time, "sleep", lambda seconds: None)
     return run
 
 
@@ -72,11 +73,11 @@ def test_a_unit_that_dies_without_an_outcome_says_where_to_look(systemd, tmp_pat
 
 def test_an_earlier_run_is_waited_for(systemd):
     systemd.still_active += [0, 0, 3]
-    host_program.wait_for("switchyard-cutover@shop")
+    units.wait_for("switchyard-cutover@shop.service")
     assert len(systemd.calls) == 3
 
 
 def test_an_earlier_run_is_not_waited_for_for_ever(systemd):
     systemd.still_active += [0] * 5
-    with pytest.raises(ProgramError, match="still at work"):
-        host_program.wait_for("switchyard-cutover@shop", seconds=-1)
+    with pytest.raises(units.StillAtWorkError, match="still at work"):
+        units.wait_for("switchyard-cutover@shop.service", seconds=-1)

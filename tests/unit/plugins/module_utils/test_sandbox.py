@@ -20,6 +20,9 @@ def systemd(monkeypatch, tmp_path):
     monkeypatch.setattr(sandbox.tempfile, "mkstemp", lambda dir, **how: mkstemp(dir=tmp_path, **how))
 
     def run(argv, **how):
+        if argv[0] == "systemctl":
+            run.asked.append([str(part) for part in argv[1:]])
+            return subprocess.CompletedProcess(argv, run.active.pop(0) if run.active else 3)
         run.argv = [str(part) for part in argv]
         run.stdin = how.get("input")
         run.files = [Path(one.split("=", 2)[2]) for one in run.argv if one.startswith("--property=EnvironmentFile=")]
@@ -31,7 +34,7 @@ def systemd(monkeypatch, tmp_path):
             raise OSError("no systemd-run")
         return subprocess.CompletedProcess(argv, 3, "out", "err")
 
-    run.breaks = False
+    run.breaks, run.asked, run.active = False, [], []
     monkeypatch.setattr(subprocess, "run", run)
     return run
 
@@ -66,3 +69,16 @@ def test_a_command_runs_as_the_site_in_the_sandbox_and_writes_where_it_may(layou
     properties = {part.removeprefix("--property=") for part in systemd.argv if part.startswith("--property=")}
     assert {"User=shop", "Group=shop", *sandbox.DIRECTIVES} <= properties
     assert f"ReadWritePaths={layout.data} {layout.media} {tmp_path}/w" in properties
+
+
+def test_what_a_run_that_was_cut_off_left_at_work_is_stopped(layout, systemd):
+    systemd.active = [0, 0]
+    sandbox.run(layout, "build", ["/bin/true"])
+    assert ["stop", "switchyard-build@shop.service"] in systemd.asked
+
+
+def test_a_migration_that_is_still_at_work_is_waited_for(layout, systemd, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    systemd.active = [0, 0, 3]
+    sandbox.run(layout, "migrate", ["/bin/true"], patient=True)
+    assert [asked[0] for asked in systemd.asked] == ["is-active"] * 3

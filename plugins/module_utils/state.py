@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import platform
@@ -67,7 +68,12 @@ def conflict(layout: Layout) -> str | None:
         return f"a user {site}"
     except KeyError:
         pass
-    for path in (layout.srv, layout.edge, Path("/run") / site):
+    try:
+        grp.getgrnam(site)
+        return f"a group {site}"
+    except KeyError:
+        pass
+    for path in (layout.srv, layout.edge, layout.edge.with_suffix(""), Path("/run") / site):
         if path.exists() and not (path.is_dir() and not os.listdir(path)):
             return str(path)
     done = subprocess.run(

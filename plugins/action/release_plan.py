@@ -23,6 +23,7 @@ REQUIRED = {
     "domains": "list",
     "gate": "dict",
     "hosts": "int",
+    "modules": "list",
     "files": "list",
     "links": "list",
 }
@@ -49,7 +50,14 @@ class ActionModule(ActionBase):
             "overrides": given["overrides"],
         }
         identifier = release.identifier(
-            {**code, "stack": given["stack"], "server": given["server"], "gate": given["gate"], "files": given["files"]}
+            {
+                **code,
+                "stack": given["stack"],
+                "server": given["server"],
+                "gate": given["gate"],
+                "modules": given["modules"],
+                "files": given["files"],
+            }
         )
         build = disk.digest({**code, "python": state["python"]}, 16)
         live = state["releases"].get(state["live"]) if state["live"] else None
@@ -74,6 +82,7 @@ class ActionModule(ActionBase):
                 "domains": given["domains"],
                 "health_path": given["gate"]["health_path"],
                 "hosts": given["hosts"],
+                "modules": given["modules"],
                 "files": given["files"],
                 "links": given["links"],
                 "manifest": {

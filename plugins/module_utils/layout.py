@@ -85,9 +85,9 @@ class Layout:
     def static(self, release: str) -> Path:
         return self.release(release) / "static"
 
-    def settings(self, release: str) -> Path:
-        """The folder of the settings module that lays site_settings_overrides over the project's settings."""
-        return self.release(release) / "settings"
+    def modules(self, release: str) -> Path:
+        """The Python modules that a release has beside the project's: settings overrides, and what its stack adds."""
+        return self.release(release) / "modules"
 
     def venv(self, digest: str) -> Path:
         return self.srv / "venvs" / digest

@@ -108,6 +108,7 @@ class Wanted:
     domains: list[str]
     health_path: str
     hosts: int
+    modules: list[dict[str, str]]
     files: list[dict[str, str]]
     manifest: dict[str, Any]
     links: list[dict[str, str]]
@@ -119,7 +120,7 @@ def python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
     module = django_settings.OVERLAY_MODULE if wanted.overrides else wanted.settings_module
     return {
         "DJANGO_SETTINGS_MODULE": module,
-        "PYTHONPATH": f"{layout.settings(wanted.release)}:{code}",
+        "PYTHONPATH": f"{layout.modules(wanted.release)}:{code}",
         "PYTHONUNBUFFERED": "1",
         "RELEASE_ID": wanted.release,
         "RELEASE_COMMIT": wanted.manifest.get("commit") or "",
@@ -135,7 +136,6 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
     tree, static = layout.release(wanted.release), layout.static(wanted.release)
     code = layout.code(wanted.release) / wanted.root
     if build:
-        _lay_settings(layout, wanted)
         static.mkdir(mode=0o755, exist_ok=True)
         for folder in (layout.code(wanted.release), static):
             ownership.give(folder, layout.site)
@@ -209,12 +209,17 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
     return masking.mask(done.stdout, variables)
 
 
-def _lay_settings(layout: Layout, wanted: Wanted) -> None:
-    folder = layout.settings(wanted.release)
-    folder.mkdir(mode=0o750, exist_ok=True)
+def lay_modules(layout: Layout, wanted: Wanted) -> None:
+    """Write the Python modules that the release has beside the project's."""
+    folder = layout.modules(wanted.release)
+    shutil.rmtree(folder, ignore_errors=True)  # in an adopted release they are links to another one's
+    folder.mkdir(mode=0o750)
+    texts = {one["path"]: one["content"] for one in wanted.modules}
     if wanted.overrides:
-        module = folder / f"{django_settings.OVERLAY_MODULE}.py"
-        module.write_text(django_settings.overlay(wanted.settings_module, wanted.overrides))
+        name = f"{django_settings.OVERLAY_MODULE}.py"
+        texts[name] = django_settings.overlay(wanted.settings_module, wanted.overrides)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
     ownership.take(folder, layout.site)
 
 

@@ -64,6 +64,8 @@ def main() -> None:
     whole = state.manifest(layout, wanted.release) is not None
     if module.check_mode:
         module.exit_json(changed=not whole, pending=[], findings=[])
+    if not whole:
+        release.lay_modules(layout, wanted)
     build = not whole and not release.is_built(layout, wanted.release)
     try:
         report = release.inspect(layout, wanted, inspect.getsource(django_inspector), build)

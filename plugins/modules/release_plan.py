@@ -65,6 +65,11 @@ options:
     description: The number of the site's hosts.
     type: int
     required: true
+  modules:
+    description: The Python modules that the stack lays beside the project's, with path and content.
+    type: list
+    elements: dict
+    required: true
   files:
     description: The files of the release, rendered but for tokens such as V(@RELEASE@), with path, content and,
       where one may be left out, the token it needs.
@@ -94,6 +99,7 @@ EXAMPLES = r"""
     domains: [shop.example.org]
     gate: {host: shop.example.org, scheme: http, health_path: /health/, websocket_path: ""}
     hosts: 1
+    modules: []
     files: []
     links: []
 """

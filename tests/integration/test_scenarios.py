@@ -52,13 +52,15 @@ def test_no_scenario_passes_without_hosts(scenario: str) -> None:
 
 
 @pytest.mark.parametrize(("scenario", "release"), runs())
-def test_scenario(scenario: str, release: str, fresh_hosts: str, say: Callable[[str], None]) -> None:
+def test_scenario(scenario: str, release: str, fresh_hosts: str, say: Callable[[str], None], tmp_path: Path) -> None:
     log = LOGS / f"{scenario}-{release}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "SWITCHYARD_TEST_GROUP": fresh_hosts,
         "SWITCHYARD_TEST_RELEASE": release,
+        # Molecule's notes on what it created would outlive the hosts, which others end as well.
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
         "MOLECULE_COMMAND_BORDERS": "false",
         "ANSIBLE_FORCE_COLOR": "false",
         "NO_COLOR": "1",

@@ -26,6 +26,7 @@ GIVEN = {
     "domains": ["shop.example.org"],
     "gate": {"host": "shop.example.org", "scheme": "http", "health_path": "/health/", "websocket_path": ""},
     "hosts": 1,
+    "modules": [],
     "files": [{"path": "unit", "content": "x"}],
     "links": [],
 }
@@ -60,9 +61,10 @@ def test_the_same_inputs_name_the_same_release(plan):
         {"settings_module": "shop.settings.live"},
         {"overrides": {"DEBUG": False}},
         {"gate": {**GIVEN["gate"], "health_path": "/"}},
+        {"modules": [{"path": "wrapper.py", "content": "y"}]},
         {"files": [{"path": "unit", "content": "y"}]},
     ],
-    ids=["code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate", "files"],
+    ids=["code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate", "modules", "files"],
 )
 def test_every_input_of_a_release_changes_its_name(plan, change):
     assert plan(**change)["id"] != plan()["id"]

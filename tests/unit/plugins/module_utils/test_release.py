@@ -211,6 +211,7 @@ def wanted(**changes):
             "domains": ["shop.example.org"],
             "health_path": "/health/",
             "hosts": 1,
+            "modules": [],
             "files": [],
             "manifest": {"commit": "c0ffee", "stack": "one"},
             "links": [],
@@ -298,13 +299,26 @@ def test_the_tree_is_the_sites_while_it_is_built_and_taken_back_even_after_a_fai
 def test_overrides_become_a_settings_module_of_the_release(layout, django):
     django.answer = lambda program: f'{asked(program)["marker"]}{{"problems": []}}'
     overridden = wanted(overrides={"DEBUG": False})
+    release.lay_modules(layout, overridden)
     release.inspect(layout, overridden, INSPECTOR, build=True)
     environment = django.calls[0]["environment"]
     folder, code = environment["PYTHONPATH"].split(":")
-    module = layout.settings(ID) / f"{environment['DJANGO_SETTINGS_MODULE']}.py"
+    module = layout.modules(ID) / f"{environment['DJANGO_SETTINGS_MODULE']}.py"
     assert str(module.parent) == folder
     assert "from shop.settings import *" in module.read_text()
     assert code == str(layout.code(ID) / "backend")
+
+
+def test_the_modules_of_a_release_are_its_own_and_no_links_to_those_it_was_adopted_with(layout):
+    other = layout.modules("b" * 12)
+    other.mkdir(parents=True)
+    (other / "wrapper.py").write_text("other")
+    layout.modules(ID).mkdir(parents=True)
+    (layout.modules(ID) / "wrapper.py").hardlink_to(other / "wrapper.py")
+    (layout.modules(ID) / "left_over.py").write_text("")
+    release.lay_modules(layout, wanted(modules=[{"path": "wrapper.py", "content": "own"}]))
+    assert (other / "wrapper.py").read_text() == "other"
+    assert [(one.name, one.read_text()) for one in layout.modules(ID).iterdir()] == [("wrapper.py", "own")]
 
 
 def test_migrations_run_in_the_release_and_say_what_they_did(layout, django):

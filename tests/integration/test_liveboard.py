@@ -262,18 +262,20 @@ def test_the_built_collection_deploys_from_an_empty_folder(host: Host, project: 
     installed, empty = tmp_path / "installed", tmp_path / "empty"
     empty.mkdir()
     (empty / "ansible.cfg").touch()
-    galaxy = ["ansible-galaxy", "collection"]
-    subprocess.run(
-        [*galaxy, "build", "--output-path", tmp_path, ROOT], check=True, cwd=empty, stdout=subprocess.DEVNULL
-    )
+    # Nothing of the checkout is found: neither its configuration nor the link in collections/.
+    alone = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": str(empty / "ansible.cfg")}
+
+    def galaxy(*arguments: str | Path) -> None:
+        command = ["ansible-galaxy", "collection", *arguments]
+        subprocess.run(command, check=True, cwd=empty, env={**os.environ, **alone}, stdout=subprocess.DEVNULL)
+
+    galaxy("build", "--output-path", tmp_path, ROOT)
     (tarball,) = tmp_path.glob("*.tar.gz")
-    subprocess.run(
-        [*galaxy, "install", "--offline", "-p", installed, tarball], check=True, cwd=empty, stdout=subprocess.DEVNULL
-    )
+    galaxy("install", "--offline", "-p", installed, tarball)
     run = host.play(
         "switchyard.django.site",
         cwd=empty,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_CONFIG": str(empty / "ansible.cfg")},
+        env=alone,
         site_name="second",
         site_domains=["second.example.org"],
         serve_mode="wsgi",

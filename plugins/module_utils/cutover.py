@@ -110,7 +110,7 @@ def move(plan: Plan) -> Outcome:
         _require_instance(layout, plan.release)
         _validate_candidate(layout, plan)
     except (CutoverError, OSError) as problem:
-        return _failed(layout, entry, started, before, f"{problem}\nNothing was changed.")
+        return _failed(layout, plan, entry, started, f"{problem}\nNothing was changed.")
     try:
         _keep_hashed_files(layout, before)
         _write_edge(plan.edge)
@@ -119,16 +119,20 @@ def move(plan: Plan) -> Outcome:
         _require_answer(layout, plan.release)
     except (CutoverError, OSError) as problem:
         restored = _restore(layout, before, edge_before)
-        return _failed(layout, entry, started, before, f"{problem}\n{restored}")
+        return _failed(layout, plan, entry, started, f"{problem}\n{restored}")
     history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
+    drain.cancel(layout, plan.release)
     drained = _drain(layout, before, plan.drain) if before and before != plan.release else ""
     return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}")
 
 
-def _failed(layout: Layout, entry: dict[str, Any], started: float, before: str | None, message: str) -> Outcome:
+def _failed(layout: Layout, plan: Plan, entry: dict[str, Any], started: float, message: str) -> Outcome:
+    """Note the failure, and let the instance end that traffic did not stay with."""
     seconds = round(time.monotonic() - started, 3)
     history.record(layout.history, "outcome", result="failed", reason=message, seconds=seconds, **entry)
-    return Outcome(False, before, message)
+    if plan.release != entry["from"]:
+        _drain(layout, plan.release, plan.drain)
+    return Outcome(False, entry["from"], message)
 
 
 def _drain(layout: Layout, release: str, seconds: int) -> str:

@@ -26,6 +26,10 @@ from ansible_collections.switchyard.django.plugins.module_utils.unit_watch impor
 # Sent with every request by the edge; what a probe sends differs in no header that Django decides on.
 RELEASE_HEADER = "X-Release"
 
+# An instance that passed, but that no cutover came for within these seconds, ends by itself: the run may have died, or
+# another host of the site may have failed its gate.
+UNCLAIMED = 900
+
 
 @dataclass(frozen=True)
 class Passed:
@@ -63,6 +67,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
     report = probe(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
     if report.ok:
+        drain.schedule(layout, release, UNCLAIMED)
         return Passed(True, not running, f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms")
     message = explain(layout, manifest, unit, since, report)
     if not running:

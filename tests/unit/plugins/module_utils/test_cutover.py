@@ -40,6 +40,7 @@ class Host:
         self.broken = set()
         self.reloads = []
         self.drained = []
+        self.kept = []
 
     def fail_on(self, *steps):
         self.broken.update(steps)
@@ -73,6 +74,7 @@ def host(layout, monkeypatch):
     monkeypatch.setattr(cutover, "_validate_candidate", one.validate)
     monkeypatch.setattr(cutover, "_reload_nginx", one.reload)
     monkeypatch.setattr(cutover, "_require_answer", one.require_answer)
+    monkeypatch.setattr(cutover.drain, "cancel", lambda layout, release: one.kept.append(release))
     monkeypatch.setattr(
         cutover.drain, "schedule", lambda layout, release, seconds: one.drained.append((release, seconds))
     )
@@ -109,6 +111,7 @@ def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan)
     assert os.readlink(layout.current) == f"releases/{NEW}"
     assert layout.edge.read_text() == "new edge"
     assert host.drained == [(OLD, 45)]
+    assert host.kept == [NEW]
     assert host.reloads == [NEW]
 
 
@@ -180,7 +183,7 @@ def test_a_move_that_fails_goes_back_whole(layout, host, with_old, plan, step):
     assert (cutover.live(layout), layout.edge.read_text()) == (OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert host.reloads[-1] == OLD
-    assert host.drained == []
+    assert host.drained == [(NEW, 45)], "the instance that traffic did not stay with ends"
     assert host.outcome["result"] == "failed"
     assert host.outcome["reason"] == outcome.message
 

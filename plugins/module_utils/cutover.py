@@ -107,6 +107,8 @@ def move(plan: Plan) -> Outcome:
     history.record(layout.history, "intent", **entry)
     edge_before = {path: _text(Path(path)) for path in plan.edge}
     try:
+        if plan.operation == "restore":  # its drain may be over by now
+            subprocess.run(["systemctl", "start", layout.unit(plan.release)], check=False, capture_output=True)
         _require_instance(layout, plan.release)
         _validate_candidate(layout, plan)
     except (CutoverError, OSError) as problem:

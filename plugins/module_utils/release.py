@@ -50,7 +50,8 @@ def unpack(layout: Layout, release: str, archive: Path) -> None:
     """Lay the code down as root's, readable by the site alone."""
     final = layout.code(release)
     shutil.rmtree(layout.release(release), ignore_errors=True)
-    layout.release(release).mkdir(mode=0o711)
+    layout.release(release).mkdir()
+    layout.release(release).chmod(0o711)  # whatever the umask of root: nginx passes through to the static files
     partial = final.with_name("code.partial")
     partial.mkdir()
     with tarfile.open(archive) as tar:

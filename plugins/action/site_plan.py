@@ -30,9 +30,9 @@ class ActionModule(ActionBase):
                 "site_version": {"type": "str", "default": ""},
                 "site_package": {"type": "str", "required": True},
                 "site_settings": {"type": "str", "required": True},
-                "site_settings_overrides": {"type": "dict", "default": {}},
-                "site_domains": {"type": "list", "elements": "str", "required": True},
-                "site_env": {"type": "dict", "default": {}},
+                "site_settings_overrides": {"type": "raw", "default": {}},
+                "site_domains": {"type": "raw", "required": True},
+                "site_env": {"type": "raw", "default": {}},
                 "site_requirements": {"type": "str", "default": ""},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                 "base": {"type": "path", "required": True},
             }
         )
+        self._refuse(plan.shape_problems(variables))
         self._refuse(plan.problems(variables))
         self._refuse(plan.environment_problems(variables, Layout(variables["site_name"])))
         try:

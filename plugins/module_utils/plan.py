@@ -24,6 +24,20 @@ URL_PATH = re.compile(r"/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*(\?[A-Za-z0-9._~%&+,=:@/
 STACKS = ("wsgi", "asgi")
 
 
+SHAPES = {
+    "site_domains": (list, "a list, for example [shop.example.org]"),
+    "site_env": (dict, "a dictionary of names and texts, for example {LANG: C.UTF-8}"),
+    "site_settings_overrides": (dict, "a dictionary of settings, for example {DEBUG: false}"),
+}
+
+
+def shape_problems(variables: Mapping[str, Any]) -> list[str]:
+    """What is no list or no dictionary where one is meant: nothing more can be said of the variables before."""
+    return [
+        f"{name} must be {meant}" for name, (shape, meant) in SHAPES.items() if not isinstance(variables[name], shape)
+    ]
+
+
 def problems(variables: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with the variables themselves; each names the variable and the way out."""
     found = [site_name_problem(variables["site_name"])]

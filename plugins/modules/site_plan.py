@@ -39,17 +39,16 @@ options:
     type: str
     required: true
   site_settings_overrides:
-    description: Settings that are laid over the project's own.
-    type: dict
+    description: Settings that are laid over the project's own, a dictionary.
+    type: raw
     default: {}
   site_domains:
-    description: The host names of the site.
-    type: list
-    elements: str
+    description: The host names of the site, a list.
+    type: raw
     required: true
   site_env:
-    description: The environment variables of the site. No value of it is returned or shown.
-    type: dict
+    description: The environment variables of the site, a dictionary. No value of it is returned or shown.
+    type: raw
     default: {}
   site_requirements:
     description: The requirements file relative to the source's top; empty to look for C(uv.lock), then

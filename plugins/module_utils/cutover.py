@@ -22,12 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits, Report, Target, probe
+from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history, state
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
 # nginx takes up a new configuration some time after it was told to.
+WELCOME = Limits(connect_timeout=2, read_timeout=10, deadline=10, interval=0.2)
 EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.05, deadline=20)
 
 
@@ -39,7 +40,8 @@ class CutoverError(Exception):
 class Plan:
     """What to move where.
 
-    :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; empty to leave them
+    :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; None for a file that
+        is to go, and nothing at all to leave them
     :param drain: seconds for which the old instance lives on
     :param operation: deploy, rollback or restore, which undoes the cutover before it
     :param explicit: whether the user named the release
@@ -50,7 +52,7 @@ class Plan:
     operation: str
     by: str
     explicit: bool = False
-    edge: dict[str, str] = field(default_factory=dict)
+    edge: dict[str, str | None] = field(default_factory=dict)
     drain: int = 30
 
 
@@ -61,6 +63,7 @@ class Outcome:
     moved: bool
     source: str | None
     message: str
+    edge_before: dict[str, str | None] = field(default_factory=dict)
 
 
 def live(layout: Layout) -> str | None:
@@ -85,6 +88,8 @@ def is_settled(plan: Plan) -> bool:
         return False
     if any(_text(Path(path)) != text for path, text in plan.edge.items()):
         return False
+    if history.unfinished(history.read(layout.history)):
+        return False
     return _edge_answers(layout, plan.release, Limits(read_timeout=10, deadline=2, interval=0.2)).ok
 
 
@@ -92,6 +97,9 @@ def move(plan: Plan) -> Outcome:
     """Validate, move the pointer, reload, see the new release answer through the edge; or else go back."""
     layout = Layout(plan.site)
     before, started = live(layout), time.monotonic()
+    cut_off = history.unfinished(history.read(layout.history))
+    if cut_off and before == plan.release == cut_off["to"]:
+        before = cut_off["from"]  # a run that was cut off moved the pointer already, from there
     entry: dict[str, Any] = {
         "operation": plan.operation,
         "from": before,
@@ -105,6 +113,7 @@ def move(plan: Plan) -> Outcome:
         if plan.operation == "restore":  # its drain may be over by now
             subprocess.run(["systemctl", "start", layout.unit(plan.release)], check=False, capture_output=True)
         _require_instance(layout, plan.release)
+        _require_welcome(layout, plan)
         _validate_candidate(layout, plan)
     except (CutoverError, OSError) as problem:
         return _failed(layout, plan, entry, started, f"{problem}\nNothing was changed.")
@@ -119,8 +128,8 @@ def move(plan: Plan) -> Outcome:
         return _failed(layout, plan, entry, started, f"{problem}\n{restored}")
     history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
     drain.cancel(layout, plan.release)
-    drained = _drain(layout, before, plan.drain) if before and before != plan.release else ""
-    return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}")
+    drained = "".join(_drain(layout, release, plan.drain) for release in _left_running(layout, plan.release))
+    return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}", edge_before)
 
 
 def _failed(layout: Layout, plan: Plan, entry: dict[str, Any], started: float, message: str) -> Outcome:
@@ -147,6 +156,26 @@ def _require_instance(layout: Layout, release: str) -> None:
         raise CutoverError(f"{unit} went away between its gate and the cutover. journalctl -u {unit} says why")
 
 
+def _require_welcome(layout: Layout, plan: Plan) -> None:
+    """Ask the instance by the name under which visitors come today, before any of them does."""
+    report = probe(
+        Target(unix_socket=str(layout.socket(plan.release))),
+        _visits(layout, plan.release, _edge(layout, plan)),
+        WELCOME,
+    )
+    if not report.ok:
+        raise CutoverError(
+            f"{plan.release} does not serve the names that the site has now: {report.failure}: {report.evidence} "
+            f"{report.hint}"
+        )
+
+
+def _left_running(layout: Layout, release: str) -> list[str]:
+    """The instances beside the live one that nothing is going to stop yet."""
+    running = state.running_instances(layout)
+    return sorted(one for one in running if one != release and not drain.is_scheduled(layout, one))
+
+
 def _text(path: Path) -> str | None:
     try:
         return path.read_text()
@@ -154,8 +183,11 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _write_edge(files: dict[str, str]) -> None:
+def _write_edge(files: dict[str, str | None]) -> None:
     for path, text in files.items():
+        if text is None:
+            Path(path).unlink(missing_ok=True)
+            continue
         Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         disk.write(Path(path), text.encode(), 0o644)
 
@@ -176,7 +208,8 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
                 shutil.copytree(folder, copy, symlinks=True)
                 mounts[str(folder)] = str(copy)
             (copy / Path(path).name).unlink(missing_ok=True)
-            (copy / Path(path).name).write_text(text)
+            if text is not None:
+                (copy / Path(path).name).write_text(text)
         script = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t -q'
         pairs = [part for target, source in mounts.items() for part in (source, target)]
         done = subprocess.run(
@@ -210,13 +243,24 @@ def _reload_nginx() -> None:
         raise CutoverError(f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}")
 
 
+def _edge(layout: Layout, plan: Plan | None = None) -> dict[str, Any]:
+    """The port and the names by which the edge is asked: those of the plan, or else those on the disk."""
+    path = layout.etc / "edge.json"
+    text = (plan.edge.get(str(path)) if plan else None) or path.read_text()
+    return json.loads(text)
+
+
+def _visits(layout: Layout, release: str, edge: dict[str, Any], headers: dict[str, str] | None = None) -> list[Check]:
+    """The release's probes, under a name that the site has today: it may have had others on the release's day."""
+    wanted = json.loads(layout.manifest(release).read_text())["gate"]
+    host = wanted["host"] if wanted["host"] in edge["hosts"] else edge["hosts"][0]
+    return gate.checks({**wanted, "host": host}, response_headers=headers)
+
+
 def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
-    manifest = json.loads(layout.manifest(release).read_text())
-    edge = json.loads((layout.etc / "edge.json").read_text())
-    # The names are the edge's, and may be others than on the day of the release: visitors come by those of today.
-    host = manifest["gate"]["host"] if manifest["gate"]["host"] in edge["hosts"] else edge["hosts"][0]
-    wanted = gate.checks({**manifest["gate"], "host": host}, response_headers={gate.RELEASE_HEADER: release})
-    return probe(Target(port=int(edge["port"])), wanted, limits)
+    edge = _edge(layout)
+    visits = _visits(layout, release, edge, {gate.RELEASE_HEADER: release})
+    return probe(Target(port=int(edge["port"])), visits, limits)
 
 
 def _require_answer(layout: Layout, release: str) -> None:

@@ -136,13 +136,13 @@ def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layou
         verdict.refuse(
             "STATIC_ROOT is not set, so collectstatic has nowhere to put the style sheets", STATIC_ROOT="staticfiles"
         )
-    code = settings["BASE"]
     for name in ("STATIC_ROOT", "MEDIA_ROOT"):
         folder = settings[name]
-        if folder and (not SAFE_PATH.fullmatch(folder) or os.path.commonpath([folder, code]) == folder):
+        hidden = _hidden_by(folder, settings["BASE"], layout) if folder else ""
+        if folder and (hidden or not SAFE_PATH.fullmatch(folder)):
+            reason = f"it holds {hidden}" if hidden else "it has characters other than letters, digits and . _ / @ + -"
             verdict.refuse(
-                f"{name} {folder!r} can't be mounted for the site: it holds the code, or characters other than "
-                "letters, digits and . _ / @ + -",
+                f"{name} {folder!r} can't be mounted for the site: {reason}",
                 **{name: "staticfiles" if name == "STATIC_ROOT" else str(layout.media)},
             )
     if settings["STATIC_ROOT"] and settings["STATIC_ROOT"] == settings["MEDIA_ROOT"]:
@@ -154,6 +154,15 @@ def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layou
             )
 
 
+SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/lib", "/run", "/dev", "/proc", "/sys", "/var/lib", "/var/log")
+
+
+def _hidden_by(folder: str, code: str, layout: Layout) -> str:
+    """What the site would no longer find if something else were mounted at a folder."""
+    needed = (code, str(layout.data), str(layout.srv / "venvs"), str(layout.etc), *SYSTEM_FOLDERS)
+    return next((path for path in needed if os.path.commonpath([folder, path]) == folder), "")
+
+
 def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layout, hosts: int) -> None:
     sqlite = {alias: one for alias, one in settings["DATABASES"].items() if "sqlite" in one["engine"]}
     if hosts > 1:
@@ -162,12 +171,12 @@ def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layo
             "Use PostgreSQL, or one host"
             for alias in sqlite
         ]
-    lasting = (f"{layout.data}/", f"{layout.media}/")
+    lasting = f"{layout.data}/"
     passing = {alias: one["name"] for alias, one in sqlite.items() if not one["name"].startswith(lasting)}
     for alias, name in passing.items():
         verdict.refuse(
             f"DATABASES[{alias!r}] is SQLite at {name or '(no name)'}, which would end with this "
-            f"release. What outlives releases lies in {layout.data}"
+            f"release or be served to everybody. What outlives releases lies in {layout.data}"
         )
     # An override replaces DATABASES as a whole, and a database that is not SQLite may hold a password: it is never
     # written out.

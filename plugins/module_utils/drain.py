@@ -11,28 +11,39 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 
 
 def _unit(layout: Layout, release: str) -> str:
-    return f"switchyard-drain-{layout.site}@{release}"
+    return f"switchyard-drain-{layout.site}@{release}.service"
 
 
 def schedule(layout: Layout, release: str, seconds: int) -> None:
-    """Stop the instance after the drain time, unless its release is live again by then."""
+    """Stop the instance after the drain time, unless its release is live again by then.
+
+    A unit that sleeps, and no timer: systemd starts a transient timer's countdown anew at each daemon-reload. No shell
+    either: what a transient unit quotes does not survive the reload.
+    """
     cancel(layout, release)
-    stop = f'[ "$(basename "$(readlink {layout.current})")" = {release} ] || exec systemctl stop {layout.unit(release)}'
     subprocess.run(
         [
-            *(
-                "systemd-run",
-                f"--unit={_unit(layout, release)}",
-                f"--on-active={seconds}s",
-                "--timer-property=AccuracySec=1s",
-            ),
-            *("--collect", "--quiet", "--", "/bin/sh", "-c", stop),
+            *("systemd-run", f"--unit={_unit(layout, release)}", "--service-type=oneshot", "--no-block"),
+            *("--collect", "--quiet", f"--property=ExecStartPre=/bin/sleep {seconds}"),
+            f"--property=ExecStartPre=/usr/bin/test ! {layout.current} -ef {layout.record(release)}",
+            *("--", "/usr/bin/systemctl", "stop", layout.unit(release)),
         ],
         check=True,
         capture_output=True,
     )
 
 
+def is_scheduled(layout: Layout, release: str) -> bool:
+    """Whether the instance will be stopped."""
+    state = subprocess.run(
+        ["systemctl", "show", _unit(layout, release), "--property=ActiveState", "--value"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return state.stdout.strip() in ("activating", "active")
+
+
 def cancel(layout: Layout, release: str) -> None:
     """Let the instance live on."""
-    subprocess.run(["systemctl", "stop", f"{_unit(layout, release)}.timer"], check=False, capture_output=True)
+    subprocess.run(["systemctl", "stop", _unit(layout, release)], check=False, capture_output=True)

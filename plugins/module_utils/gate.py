@@ -46,6 +46,7 @@ def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None
         "Host": wanted["host"],
         "X-Forwarded-Proto": wanted["scheme"],
         "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Host": wanted["host"],
         "X-Real-IP": "127.0.0.1",
         "User-Agent": "switchyard-probe",
     }

@@ -47,6 +47,11 @@ def record(path: Path, phase: str, **fields: Any) -> None:
     disk.append_line(path, json.dumps({"phase": phase, "at": round(time.time(), 3), **fields}, sort_keys=True))
 
 
+def unfinished(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The intent of a cutover that was cut off, if the last one was."""
+    return entries[-1] if entries and entries[-1]["phase"] == "intent" else None
+
+
 def moves(entries: list[dict[str, Any]]) -> list[Move]:
     """The cutovers that ended well on every host, oldest first."""
     ended: list[Move] = []

@@ -143,6 +143,7 @@ class Layout:
             (self.data, "0700", site, site),
             (self.media, "2750", site, "www-data"),
             (self.cache.parent, "0755", "root", "root"),
-            (self.cache, "0700", site, site),
+            (self.cache, "0750", "root", site),
+            (self.cache / "uv", "0700", site, site),
             (Path("/run") / site, "0710", site, "www-data"),
         ]

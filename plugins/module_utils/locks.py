@@ -40,7 +40,7 @@ def make(
         path = workshop / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    ownership.give(workshop, layout.site)
+    ownership.take(workshop, layout.site)
     project = next(iter(files))
     if kind == "uv":
         exported = _uv(
@@ -146,12 +146,12 @@ def _uv(
         "build",
         [UV / "bin/uv", *arguments],
         cwd=cwd,
-        writable=[layout.cache, *([writable] if writable else [])],
+        writable=[layout.cache / "uv", *([writable] if writable else [])],
         environment={
             "UV_CACHE_DIR": str(layout.cache / "uv"),
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
-            "HOME": str(layout.cache),
+            "HOME": str(layout.cache / "uv"),
             **build_environment,
         },
     )

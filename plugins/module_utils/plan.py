@@ -118,7 +118,7 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
     hosts = [environment.host_header(domain) for domain in variables["site_domains"]]
     for finding in django_environment.judge_django(composed, domains=hosts):
         if finding.level == "error":
-            found.append(f"site_env.{finding.key}: {finding.message} {finding.hint}".strip())
+            found.append(f"site_env.{finding.key}: {finding.message}. {finding.hint}".strip())
     return found
 
 

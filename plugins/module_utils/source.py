@@ -10,6 +10,7 @@ in it.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -19,9 +20,10 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 
@@ -82,7 +84,8 @@ def resolve(source: str, version: str, base: Path, cache: Path) -> Source:
         return _from_git(source, version, cache)
     if not folder.is_dir():
         raise SourceError(
-            f"site_source {source!r} is neither a git URL nor a folder ({folder} doesn't exist). Give a URL such as "
+            f"site_source {source!r} is neither a git URL nor a folder ({folder} "
+            f"{'is a file' if folder.exists() else 'does not exist'}). Give a URL such as "
             "https://git.example.org/shop.git, or the path of the folder that holds manage.py"
         )
     if _is_bare(folder):
@@ -98,11 +101,39 @@ def resolve(source: str, version: str, base: Path, cache: Path) -> Source:
 # --- git -----------------------------------------------------------------------------------------------------------
 
 
-def _git(*arguments: str | Path, cwd: Path | None = None) -> str:
+@dataclass(frozen=True)
+class Remote:
+    """A git repository without its credentials, and the environment by which git gets them."""
+
+    url: str
+    access: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        return without_credentials(self.url)
+
+
+def _remote(url: str) -> Remote:
+    """Take the credentials out of a URL: it becomes an argument of git, and every user can read arguments."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return Remote(url, {})
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    number = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+    access = {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"http.{parts.scheme}://{host}/.extraHeader",
+        f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {base64.b64encode(login).decode()}",
+    }
+    return Remote(urlunsplit(parts._replace(netloc=host)), access)
+
+
+def _git(*arguments: str | Path, cwd: Path | None = None, access: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
         ["git", *(str(part) for part in arguments)],
         cwd=cwd,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_ADVICE": "0"},
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_ADVICE": "0", **(access or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -126,79 +157,76 @@ def _from_git(url: str, version: str, cache: Path) -> Source:
         )
     if version.startswith("-") or re.search(r"[\s~^:?*\[\\\x00-\x1f]", version):
         raise SourceError(f"site_version {version!r} can't be a git ref. Give a branch, a tag or a commit")
-    shown = without_credentials(url)
-    mirror = cache / "git" / disk.digest(url, 24)
-    commit = _commit(url, version, shown, mirror)
-    name = disk.digest({"commit": commit, "url": url}, 32)
+    remote = _remote(url)
+    mirror = cache / "git" / disk.digest(remote.url, 24)
+    commit = _commit(remote, version, mirror)
+    name = disk.digest({"commit": commit, "url": remote.url}, 32)
     archive = cache / "sources" / f"{name}.tar.gz"
     if not archive.exists():
-        _fetch(url, commit, version, shown, mirror)
+        _fetch(remote, commit, version, mirror)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             tree = Path(scratch) / "tree"
             _git("clone", "--quiet", "--no-checkout", "--shared", mirror, tree)
             _git("checkout", "--quiet", "--detach", commit, cwd=tree)
             # Relative submodule URLs are relative to the real remote, not to the mirror.
-            _git("remote", "set-url", "origin", url, cwd=tree)
+            _git("remote", "set-url", "origin", remote.url, cwd=tree)
             if (tree / ".gitmodules").exists():
                 try:
-                    _git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1", cwd=tree)
+                    update = ("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
+                    _git(*update, cwd=tree, access=remote.access)
                 except SourceError as problem:
-                    raise SourceError(f"site_source {shown}: its submodules can't be fetched: {problem}") from None
+                    raise SourceError(
+                        f"site_source {remote.shown}: its submodules can't be fetched: {problem}"
+                    ) from None
             _pack(tree, _walk(tree), archive)
     return _opened("git", commit, archive)
 
 
-def _commit(url: str, version: str, shown: str, mirror: Path) -> str:
+def _commit(remote: Remote, version: str, mirror: Path) -> str:
     """The full commit that a ref means today."""
     if COMMIT.fullmatch(version) and len(version) == 40:
         return version
     try:
-        listing = _git("ls-remote", "--", url)
+        listing = _git("ls-remote", "--", remote.url, access=remote.access)
     except SourceError as problem:
         raise SourceError(
-            f"site_source {shown} can't be read: {problem}. Check the URL and the controller's access to it"
+            f"site_source {remote.shown} can't be read: {problem}. Check the URL and the controller's access to it"
         ) from None
     refs = {ref: commit for commit, ref in (line.split("\t", 1) for line in listing.splitlines())}
     if not version:
         if "HEAD" not in refs:
-            raise SourceError(f"site_source {shown} has no commit yet. Push one, or name a branch with site_version")
+            raise SourceError(
+                f"site_source {remote.shown} has no commit yet. Push one, or name a branch with site_version"
+            )
         return refs["HEAD"]
     for ref in (version, f"refs/tags/{version}", f"refs/heads/{version}"):
         for candidate in (f"{ref}^{{}}", ref):  # an annotated tag's commit, not the tag
             if candidate in refs:
                 return refs[candidate]
     if COMMIT.fullmatch(version):
-        _fetch(url, None, version, shown, mirror)
+        _fetch(remote, None, version, mirror)
         try:
             return _git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}", cwd=mirror).strip()
         except SourceError:
             pass
     names = sorted(re.sub(r"refs/(heads|tags)/", "", ref) for ref in refs if re.match(r"refs/(heads|tags)/[^^]*$", ref))
     known = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
-    raise SourceError(f"site_version {version!r} is no branch, tag or commit of {shown}. It has: {known}")
+    raise SourceError(f"site_version {version!r} is no branch, tag or commit of {remote.shown}. It has: {known}")
 
 
-def _fetch(url: str, commit: str | None, version: str, shown: str, mirror: Path) -> None:
+def _fetch(remote: Remote, commit: str | None, version: str, mirror: Path) -> None:
     if not mirror.exists():
         mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _git("init", "--quiet", "--bare", mirror)
     if commit and _has(mirror, commit):
         return
+    everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     try:
-        _git(
-            "fetch",
-            "--quiet",
-            "--force",
-            "--",
-            url,
-            "+refs/heads/*:refs/heads/*",
-            "+refs/tags/*:refs/tags/*",
-            cwd=mirror,
-        )
+        _git("fetch", "--quiet", "--force", "--", remote.url, *everything, cwd=mirror, access=remote.access)
         if commit and not _has(mirror, commit):
-            _git("fetch", "--quiet", "--", url, commit, cwd=mirror)
+            _git("fetch", "--quiet", "--", remote.url, commit, cwd=mirror, access=remote.access)
     except SourceError as problem:
-        raise SourceError(f"site_version {version or 'HEAD'!r} of {shown} can't be fetched: {problem}") from None
+        raise SourceError(f"site_version {version or 'HEAD'!r} of {remote.shown} can't be fetched: {problem}") from None
 
 
 def _has(mirror: Path, commit: str) -> bool:

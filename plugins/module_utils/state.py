@@ -73,9 +73,11 @@ def conflict(layout: Layout) -> str | None:
         return f"a group {site}"
     except KeyError:
         pass
-    for path in (layout.srv, layout.edge, layout.edge.with_suffix(""), Path("/run") / site):
-        if path.exists() and not (path.is_dir() and not os.listdir(path)):
+    for path in (layout.edge, layout.edge.with_suffix(""), Path("/run") / site):
+        if path.exists():
             return str(path)
+    if layout.srv.exists() and not (layout.srv.is_dir() and not os.listdir(layout.srv)):
+        return str(layout.srv)
     done = subprocess.run(
         ["systemctl", "list-unit-files", "--no-legend", f"{site}.service", f"{site}@*.service"],
         capture_output=True,

@@ -50,9 +50,8 @@ options:
         type: path
         required: true
       content:
-        description: The text.
+        description: The text; without it the file is removed.
         type: str
-        required: true
   drain:
     description: The seconds for which the old instance lives on.
     type: int
@@ -80,6 +79,11 @@ source:
   description: The release that was live before, or null.
   type: str
   returned: success
+edge_before:
+  description: O(edge) as it was before, with which a V(restore) puts it back.
+  type: list
+  elements: dict
+  returned: when the release was moved
 message:
   description: What happened; where the release is not live, what failed, what was restored and why.
   type: str
@@ -108,7 +112,7 @@ def main() -> None:
                 "default": [],
                 "options": {
                     "path": {"type": "path", "required": True},
-                    "content": {"type": "str", "required": True},
+                    "content": {"type": "str"},
                 },
             },
             "drain": {"type": "int", "default": 30},
@@ -130,7 +134,8 @@ def main() -> None:
     try:
         outcome = host_program.run(f"switchyard-cutover@{plan.site}", "cutover", asdict(plan))
     except (host_program.ProgramError, units.StillAtWorkError) as problem:
-        module.fail_json(msg=str(problem))
+        outcome = asdict(cutover.Outcome(False, before, str(problem)))
+    outcome["edge_before"] = [{"path": path, "content": text} for path, text in outcome["edge_before"].items()]
     module.exit_json(changed=outcome["moved"], diff=diff if outcome["moved"] else [], **outcome)
 
 
@@ -139,7 +144,7 @@ def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
     pointer = str(Layout(plan.site).current)
     texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n")}
     for path, text in plan.edge.items():
-        texts[path] = (Path(path).read_text() if Path(path).exists() else "", text)
+        texts[path] = (Path(path).read_text() if Path(path).exists() else "", text or "")
     return [
         {"before_header": path, "after_header": path, "before": old, "after": new}
         for path, (old, new) in texts.items()

@@ -93,7 +93,8 @@ def main() -> None:
             text = locks.make(layout, requirements.kind, requirements.files, packages, build_environment)
         except locks.LockError as problem:
             module.fail_json(
-                msg=f"The requirements of site_source can't be resolved together with {', '.join(packages)}:\n{problem}"
+                msg=f"The requirements can't be resolved, the project's with the servers' ({', '.join(packages)}):\n"
+                f"{problem}"
             )
     disk.write(path, text.encode(), 0o644)
     module.exit_json(changed=True, lock=text, digest=locks.digest(text))

@@ -41,6 +41,8 @@ class Host:
         self.reloads = []
         self.drained = []
         self.kept = []
+        self.running = [NEW]
+        self.draining = []
 
     def fail_on(self, *steps):
         self.broken.update(steps)
@@ -48,6 +50,10 @@ class Host:
     def require_instance(self, layout, release):
         if "instance" in self.broken:
             raise CutoverError("the instance went away")
+
+    def require_welcome(self, layout, plan):
+        if "welcome" in self.broken:
+            raise CutoverError("the release does not serve the names")
 
     def validate(self, layout, plan):
         if "nginx -t" in self.broken:
@@ -74,6 +80,9 @@ def host(layout, monkeypatch):
     monkeypatch.setattr(cutover, "_validate_candidate", one.validate)
     monkeypatch.setattr(cutover, "_reload_nginx", one.reload)
     monkeypatch.setattr(cutover, "_require_answer", one.require_answer)
+    monkeypatch.setattr(cutover, "_require_welcome", one.require_welcome)
+    monkeypatch.setattr(cutover.drain, "is_scheduled", lambda layout, release: release in one.draining)
+    monkeypatch.setattr(cutover.state, "running_instances", lambda layout: dict.fromkeys(one.running, 1))
     monkeypatch.setattr(cutover.drain, "cancel", lambda layout, release: one.kept.append(release))
     monkeypatch.setattr(
         cutover.drain, "schedule", lambda layout, release, seconds: one.drained.append((release, seconds))
@@ -82,7 +91,8 @@ def host(layout, monkeypatch):
 
 
 @pytest.fixture
-def with_old(layout):
+def with_old(layout, host):
+    host.running = [OLD, NEW]
     disk.point(layout.current, f"releases/{OLD}")
     for name in ("app.css", "css/app.3f2a9c1b.css"):
         path = layout.static(OLD) / name
@@ -147,7 +157,31 @@ def test_the_first_release_has_nothing_to_drain(layout, host, plan):
 def test_moving_to_the_live_release_again_does_not_drain_it(layout, host, with_old, plan):
     disk.point(layout.current, f"releases/{NEW}")
     assert move(plan).moved
-    assert host.drained == []
+    assert NEW not in dict(host.drained)
+
+
+def test_every_instance_beside_the_live_one_ends_unless_its_drain_is_under_way(host, with_old, plan):
+    host.running, host.draining = [OLD, NEW, "c" * 12], [OLD]
+    assert move(plan).moved
+    assert host.drained == [("c" * 12, 45)]
+
+
+def test_a_run_that_was_cut_off_behind_the_move_is_finished_by_the_next(layout, host, with_old, plan):
+    history.record(layout.history, "intent", operation="deploy", **{"from": OLD, "to": NEW})
+    disk.point(layout.current, f"releases/{NEW}")
+    assert not cutover.is_settled(plan)
+    outcome = move(plan)
+    assert (outcome.moved, outcome.source) == (True, OLD)
+    assert (host.outcome["from"], host.outcome["to"], host.outcome["result"]) == (OLD, NEW, "live")
+    assert host.drained == [(OLD, 45)]
+
+
+def test_the_edge_as_it_was_can_be_restored(layout, host, with_old, plan):
+    outcome = move(plan)
+    assert outcome.edge_before == {str(layout.edge): "old edge", f"{layout.edge}.new": None}
+    assert move(Plan("shop", OLD, "restore", "ann", edge=outcome.edge_before)).moved
+    assert layout.edge.read_text() == "old edge"
+    assert not layout.edge.with_name(f"{layout.edge.name}.new").exists()
 
 
 def test_pages_that_are_still_open_find_their_hashed_files(layout, host, with_old, plan):
@@ -164,7 +198,7 @@ def test_a_hashed_file_that_is_kept_already_is_in_nobodys_way(layout, host, with
     assert (layout.earlier_static / "css/app.3f2a9c1b.css").read_text() == "earlier"
 
 
-@pytest.mark.parametrize("step", ["instance", "nginx -t"])
+@pytest.mark.parametrize("step", ["instance", "welcome", "nginx -t"])
 def test_what_is_found_before_the_move_touches_nothing(layout, host, with_old, plan, step):
     host.fail_on(step)
     outcome = move(plan)

@@ -109,7 +109,6 @@ def test_each_thing_that_would_not_work_is_one_problem_with_the_line_that_mends_
         {"ALLOWED_HOSTS": [".example.org"]},
         {"DATABASES": {}},
         {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/data/db.sqlite3"}}},
-        {"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/media/db.sqlite3"}}},
         {"MEDIA_ROOT": "/srv/shop/media", "STATIC_ROOT": "/var/www/static"},
     ],
 )
@@ -331,3 +330,20 @@ def test_any_value_arrives_as_it_was_written(overrides):
 def test_the_module_holds_no_value_of_the_environment(lay, monkeypatch):
     monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
     assert "hunter2" not in overlay("shop.settings", {"X": {"$env": "DB_PASSWORD"}})
+
+
+@pytest.mark.parametrize("name", ["MEDIA_ROOT", "STATIC_ROOT"])
+@pytest.mark.parametrize("folder", ["/srv/shop/data", "/srv/shop", "/srv", "/etc", "/usr", "/"])
+def test_a_folder_whose_place_something_else_has_is_refused(name, folder):
+    verdict = verdict_on({name: folder})
+    assert any(problem.startswith(f"{name} {folder!r} can't be mounted") for problem in verdict.problems)
+
+
+@pytest.mark.parametrize("folder", ["/srv/shop/media", "/srv/shop/data/uploads", "/var/www/shop/media"])
+def test_media_may_lie_outside_the_code(folder):
+    assert not verdict_on({"MEDIA_ROOT": folder}).problems
+
+
+def test_a_database_among_the_media_would_be_served():
+    verdict = verdict_on({"DATABASES": {"default": {"engine": SQLITE, "name": "/srv/shop/media/db.sqlite3"}}})
+    assert "served to everybody" in verdict.problems[0]

@@ -213,7 +213,7 @@ def test_a_venv_is_whole_once_its_lock_is_written_into_it(layout, uv):
     install = uv.calls[-1]
     assert "--require-hashes" in install["argv"]
     assert install["files"]["install.txt"] == RESOLVED
-    assert install["writable"] == [layout.cache, venv]
+    assert install["writable"] == [layout.cache / "uv", venv]
 
 
 def test_a_venv_whose_installation_failed_is_not_whole_and_made_anew(layout, uv):

@@ -481,3 +481,17 @@ def test_the_cache_is_private_and_keeps_the_archives_used_last(tmp_path, resolve
         os.utime(archives[-1], (number, number))
     assert [archive.exists() for archive in archives] == [False, True, True]
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_credentials_reach_git_by_its_environment_and_never_as_arguments(monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    remote = source._remote("https://ann:s%40crt@git.example.org:8443/shop.git")
+    assert remote.url == "https://git.example.org:8443/shop.git"
+    assert remote.access["GIT_CONFIG_COUNT"] == "2"
+    assert remote.access["GIT_CONFIG_KEY_1"] == "http.https://git.example.org:8443/.extraHeader"
+    assert remote.access["GIT_CONFIG_VALUE_1"] == "Authorization: Basic YW5uOnNAY3J0"  # ann:s@crt
+
+
+@pytest.mark.parametrize("url", ["https://git.example.org/s.git", "ssh://git@git.example.org/s.git", "/srv/s.git"])
+def test_a_url_without_a_password_stays_as_it_is(url):
+    assert source._remote(url) == source.Remote(url, {})

@@ -199,6 +199,7 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
         cwd=layout.code(wanted.release) / wanted.root,
         environment_file=layout.environment(wanted.environment),
         environment={**python_environment(layout, wanted), "PYTHONDONTWRITEBYTECODE": "1"},
+        binds=_mounts(layout, wanted.release),
         patient=True,
         limit=4 * 3600,
     )
@@ -208,6 +209,13 @@ def migrate(layout: Layout, wanted: Wanted) -> str:
         last = "\n".join(f"  {line}" for line in said[-20:])
         raise ReleaseError(f"migrate failed; the live release still serves: {said[-1] if said else done.rc}\n{last}")
     return masking.mask(done.stdout, variables)
+
+
+def _mounts(layout: Layout, release: str) -> dict[Path, Path]:
+    """What the unit mounts where the project looks for static files and media: a migration may touch media."""
+    settings = json.loads(layout.manifest(release).read_text())["settings"]
+    places = ((layout.static(release), settings["STATIC_ROOT"]), (layout.media, settings["MEDIA_ROOT"]))
+    return {source: Path(place) for source, place in places if place}
 
 
 def lay_modules(layout: Layout, wanted: Wanted) -> None:

@@ -321,7 +321,20 @@ def test_the_modules_of_a_release_are_its_own_and_no_links_to_those_it_was_adopt
     assert [(one.name, one.read_text()) for one in layout.modules(ID).iterdir()] == [("wrapper.py", "own")]
 
 
-def test_migrations_run_in_the_release_and_say_what_they_did(layout, django):
+@pytest.fixture
+def recorded(layout):
+    """A release that is whole, as far as a migration asks."""
+    layout.record(ID).mkdir(parents=True, exist_ok=True)
+    settings = {"STATIC_ROOT": f"{layout.code(ID)}/static", "MEDIA_ROOT": ""}
+    layout.manifest(ID).write_text(json.dumps({"settings": settings}))
+
+
+def test_migrations_find_the_folders_that_the_unit_mounts(layout, django, recorded):
+    release.migrate(layout, wanted())
+    assert django.calls[0]["binds"] == {layout.static(ID): layout.code(ID) / "static"}
+
+
+def test_migrations_run_in_the_release_and_say_what_they_did(layout, django, recorded):
     django.answer = "Applying shop.0002... OK with hunter2hunter2"
     assert release.migrate(layout, wanted()) == "Applying shop.0002... OK with ********"
     (call,) = django.calls
@@ -329,7 +342,7 @@ def test_migrations_run_in_the_release_and_say_what_they_did(layout, django):
     assert call["cwd"] == layout.code(ID) / "backend"
 
 
-def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django):
+def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django, recorded):
     django.rc, django.stderr = 1, "OperationalError: no such table for hunter2hunter2"
     with pytest.raises(ReleaseError) as caught:
         release.migrate(layout, wanted())

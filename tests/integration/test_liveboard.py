@@ -208,9 +208,15 @@ def test_a_release_that_fails_its_gate_never_touches_the_live_one(host: Host, pr
 
 def test_a_new_version_with_the_same_dependencies(host: Host, project: Path) -> None:
     (project / "liveboard/version.py").write_text('VERSION = "2"\n')
+    old = host.sh("basename $(readlink /etc/switchyard/liveboard/current)").strip()
     with host.under_load("/health/", DOMAIN) as failures:
-        run = host.play("site.yml")
-    succeeded(run)
+        run = host.play("site.yml", cutover_drain=5)
+        new = succeeded(run)
+        assert host.sh(f"systemctl is-active liveboard@{old}").strip() == "active", "it lives on for its connections"
+        host.sh("systemctl daemon-reload")  # as any package may do meanwhile
+        host.sh(f"for i in $(seq 40); do systemctl is-active -q liveboard@{old} || break; sleep 0.5; done")
+    assert host.sh(f"systemctl is-active liveboard@{old}", check=False).strip() == "inactive"
+    assert host.sh(f"systemctl is-active liveboard@{new}").strip() == "active"
     assert failures == []
     assert len(run.remote) <= 30, run.remote
     print(f"new version: {len(run.remote)} remote tasks, {run.seconds:.1f} s")

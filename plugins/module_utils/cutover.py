@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history, state
+from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history, state, units
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
-# nginx takes up a new configuration some time after it was told to.
 WELCOME = Limits(connect_timeout=2, read_timeout=10, deadline=10, interval=0.2)
+# nginx takes up a new configuration some time after it was told to.
 EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.05, deadline=20)
 
 
@@ -66,14 +66,6 @@ class Outcome:
     edge_before: dict[str, str | None] = field(default_factory=dict)
 
 
-def live(layout: Layout) -> str | None:
-    """The release that the pointer names."""
-    try:
-        return os.path.basename(os.readlink(layout.current))
-    except OSError:
-        return None
-
-
 def describe(layout: Layout, release: str) -> str:
     """A release in the words of a person: its identifier, how it is served, and its commit."""
     manifest = json.loads(layout.manifest(release).read_text())
@@ -84,7 +76,7 @@ def describe(layout: Layout, release: str) -> str:
 def is_settled(plan: Plan) -> bool:
     """Whether the release is live already, by the pointer, by nginx's files and by the edge's own answer."""
     layout = Layout(plan.site)
-    if live(layout) != plan.release:
+    if state.live_release(layout) != plan.release:
         return False
     if any(_text(Path(path)) != text for path, text in plan.edge.items()):
         return False
@@ -96,7 +88,7 @@ def is_settled(plan: Plan) -> bool:
 def move(plan: Plan) -> Outcome:
     """Validate, move the pointer, reload, see the new release answer through the edge; or else go back."""
     layout = Layout(plan.site)
-    before, started = live(layout), time.monotonic()
+    before, started = state.live_release(layout), time.monotonic()
     cut_off = history.unfinished(history.read(layout.history))
     if cut_off and before == plan.release == cut_off["to"]:
         before = cut_off["from"]  # a run that was cut off moved the pointer already, from there
@@ -152,7 +144,7 @@ def _drain(layout: Layout, release: str, seconds: int) -> str:
 
 def _require_instance(layout: Layout, release: str) -> None:
     unit = layout.unit(release)
-    if subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode:
+    if not units.is_active(unit):
         raise CutoverError(f"{unit} went away between its gate and the cutover. journalctl -u {unit} says why")
 
 
@@ -184,12 +176,13 @@ def _text(path: Path) -> str | None:
 
 
 def _write_edge(files: dict[str, str | None]) -> None:
-    for path, text in files.items():
+    """Make nginx's files say what they should; what says so already is not written again, which a full disk refuses."""
+    for path, text in ((Path(name), text) for name, text in files.items()):
         if text is None:
-            Path(path).unlink(missing_ok=True)
-            continue
-        Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        disk.write(Path(path), text.encode(), 0o644)
+            path.unlink(missing_ok=True)
+        elif _text(path) != text:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            disk.write(path, text.encode(), 0o644)
 
 
 def _validate_candidate(layout: Layout, plan: Plan) -> None:
@@ -235,7 +228,7 @@ def _keep_hashed_files(layout: Layout, release: str | None) -> None:
 
 
 def _reload_nginx() -> None:
-    active = subprocess.run(["systemctl", "is-active", "--quiet", "nginx.service"], check=False).returncode == 0
+    active = units.is_active("nginx.service")
     done = subprocess.run(
         ["systemctl", "reload" if active else "start", "nginx.service"], capture_output=True, text=True, check=False
     )
@@ -279,7 +272,7 @@ def _restore(layout: Layout, before: str | None, edge_before: dict[str, str | No
         if before:
             _require_answer(layout, before)
     except (CutoverError, OSError) as problem:
-        return f"The pointer is back at {live(layout) or 'nothing'}, but: {problem}"
+        return f"The pointer is back at {state.live_release(layout) or 'nothing'}, but: {problem}"
     return f"Restored: {before} serves as before." if before else "Restored: the site has no release yet, as before."
 
 
@@ -288,13 +281,9 @@ def _put_back(layout: Layout, before: str | None, edge_before: dict[str, str | N
     if before is None:
         layout.current.unlink(missing_ok=True)
         disk.sync_folder(layout.etc)
-    elif live(layout) != before:
+    elif state.live_release(layout) != before:
         disk.point(layout.current, f"releases/{before}")
-    for path, text in edge_before.items():
-        if text is None:
-            Path(path).unlink(missing_ok=True)
-        elif _text(Path(path)) != text:
-            disk.write(Path(path), text.encode(), 0o644)
+    _write_edge(edge_before)
 
 
 def main(plan_file: str, outcome_file: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replace a file atomically and durably; it has its mode before it has its content."""
+def write(path: Path, content: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Replace a file atomically and durably; it has its owner and mode before it has its content.
+
+    :param owner: user and group by number; without it the file is of whoever writes it
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
+            if owner:
+                os.fchown(stream.fileno(), *owner)
             os.fchmod(stream.fileno(), mode)
             stream.write(content)
             stream.flush()
@@ -36,6 +42,12 @@ def write(path: Path, content: bytes, mode: int = 0o644) -> None:
         os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder, if it is there, whole."""
+    if os.path.lexists(folder):
+        shutil.rmtree(folder)
 
 
 def point(link: Path, target: str) -> None:

@@ -14,13 +14,10 @@ import os
 import pwd
 import re
 import stat
-import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-
-from ansible_collections.switchyard.django.plugins.module_utils import disk
+from pathlib import PurePath
 
 HEADER = "# Managed by switchyard.django"
 
@@ -548,24 +545,6 @@ def _cannot_carry(key: str, value: str) -> tuple[str, str, str] | None:
     if len(f"{key}={value}".encode()) > LONGEST_ASSIGNMENT:
         return ("too-long",) + _PROBLEMS["too-long"][1:]
     return None
-
-
-def write_file(path: str, data: bytes, uid: int, gid: int, mode: int) -> None:
-    """Replaces the file in one step: a reader or a power cut meets the old one or the new one, whole and protected."""
-    folder, name = os.path.split(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchown(descriptor, uid, gid)
-            os.fchmod(descriptor, mode)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    disk.sync_folder(Path(folder))
 
 
 # --- Judging -----------------------------------------------------------------------------------------------------

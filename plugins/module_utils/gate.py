@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, drain, env_file
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, drain, env_file, units
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     HttpCheck,
@@ -23,7 +23,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import UnitWatch
 
-# Sent with every request by the edge; what a probe sends differs in no header that Django decides on.
+# By this header the edge tells who asks from the host itself which release answered.
 RELEASE_HEADER = "X-Release"
 
 # An instance that passed, but that no cutover came for within these seconds, ends by itself: the run may have died, or
@@ -41,7 +41,7 @@ class Passed:
 
 
 def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None) -> list[Check]:
-    """The probes that a release must pass, as its manifest names them."""
+    """The probes that a release must pass, as its manifest names them, with the very headers that the edge sends."""
     headers = {
         "Host": wanted["host"],
         "X-Forwarded-Proto": wanted["scheme"],
@@ -60,7 +60,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
     """Start the instance where it doesn't run, probe it over its own socket, and stop it again where it fails."""
     unit = layout.unit(release)
     drain.cancel(layout, release)
-    running = subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+    running = units.is_active(unit)
     since = diagnosis.now()
     if not running:
         subprocess.run(["systemctl", "daemon-reload"], check=True)

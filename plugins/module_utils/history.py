@@ -25,8 +25,6 @@ class Move:
     operation: str
     source: str | None
     target: str
-    result: str
-    explicit: bool
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -61,8 +59,7 @@ def moves(entries: list[dict[str, Any]]) -> list[Move]:
         if entry["operation"] == "restore":  # another host could not follow: as if the move before had not been
             ended = ended[:-1]
             continue
-        source, explicit = entry.get("from"), entry.get("explicit", False)
-        ended.append(Move(entry["operation"], source, entry["to"], entry["result"], explicit))
+        ended.append(Move(entry["operation"], entry.get("from"), entry["to"]))
     return ended
 
 

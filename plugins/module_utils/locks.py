@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def make(
 ) -> str:
     """Resolve, and return the text of the lock."""
     workshop = layout.cache / "lock"
-    shutil.rmtree(workshop, ignore_errors=True)
+    disk.clear(workshop)
     workshop.mkdir()
     for name, text in {**files, "switchyard-servers.in": "".join(f"{package}\n" for package in packages)}.items():
         path = workshop / name
@@ -66,7 +65,7 @@ def make(
         ),
         *(project, "switchyard-servers.in"),
     )
-    shutil.rmtree(workshop)
+    disk.clear(workshop)
     return with_hashes_of(given, resolved)
 
 
@@ -103,7 +102,7 @@ def is_whole(venv: Path) -> bool:
 
 def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[str, str]) -> None:
     """Make the venv of a lock: the site's user's while it is made, root's from then on."""
-    shutil.rmtree(venv, ignore_errors=True)
+    disk.clear(venv)
     venv.mkdir(mode=0o750)
     ownership.give(venv, layout.site)
     requirements = layout.cache / "install.txt"

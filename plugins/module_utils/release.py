@@ -49,7 +49,7 @@ def identifier(inputs: Mapping[str, Any]) -> str:
 def unpack(layout: Layout, release: str, archive: Path) -> None:
     """Lay the code down as root's, readable by the site alone."""
     final = layout.code(release)
-    shutil.rmtree(layout.release(release), ignore_errors=True)
+    disk.clear(layout.release(release))
     layout.release(release).mkdir()
     layout.release(release).chmod(0o711)  # whatever the umask of root: nginx passes through to the static files
     partial = final.with_name("code.partial")
@@ -86,7 +86,7 @@ def adopt(layout: Layout, release: str, built: str) -> None:
     final = layout.release(release)
     partial = final.with_name(f"{release}.partial")
     for leftover in (final, partial):
-        shutil.rmtree(leftover, ignore_errors=True)
+        disk.clear(leftover)
     subprocess.run(["cp", "--archive", "--link", layout.release(built), partial], check=True)
     os.rename(partial, final)
     disk.sync_folder(final.parent)
@@ -221,7 +221,7 @@ def _mounts(layout: Layout, release: str) -> dict[Path, Path]:
 def lay_modules(layout: Layout, wanted: Wanted) -> None:
     """Write the Python modules that the release has beside the project's."""
     folder = layout.modules(wanted.release)
-    shutil.rmtree(folder, ignore_errors=True)  # in an adopted release they are links to another one's
+    disk.clear(folder)  # in an adopted release they are links to another one's
     folder.mkdir(mode=0o750)
     texts = {one["path"]: one["content"] for one in wanted.modules}
     if wanted.overrides:
@@ -233,8 +233,7 @@ def lay_modules(layout: Layout, wanted: Wanted) -> None:
 
 
 def _variables(layout: Layout, environment: str) -> dict[str, str]:
-    parsed = env_file.parse(layout.environment(environment).read_bytes())
-    return {assignment.key: assignment.value for assignment in parsed.assignments}
+    return env_file.parse(layout.environment(environment).read_bytes()).variables
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
@@ -258,7 +257,7 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "MEDIA_URL": settings["MEDIA_URL"] if settings["MEDIA_ROOT"] and _is_location(settings["MEDIA_URL"]) else "",
     }
     folder = layout.record(wanted.release)
-    shutil.rmtree(folder, ignore_errors=True)
+    disk.clear(folder)
     rendered = {
         fill(one["path"], values): fill(one["content"], values)
         for one in wanted.files

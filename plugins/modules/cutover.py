@@ -94,7 +94,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, host_program, units
+from ansible_collections.switchyard.django.plugins.module_utils import cutover, host_program, state, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     edge = {one["path"]: one["content"] for one in module.params["edge"]}
     plan = cutover.Plan(**{**module.params, "edge": edge})
     layout = Layout(plan.site)
-    before = cutover.live(layout)
+    before = state.live_release(layout)
     if module.check_mode:
         diff = differences(plan, before)
         message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"

@@ -177,10 +177,11 @@ keys:
 import dataclasses
 import os
 import stat
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import django_environment, env_file
+from ansible_collections.switchyard.django.plugins.module_utils import disk, django_environment, env_file
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 SHORTEST_VALUE_TO_MASK = 8
@@ -255,7 +256,7 @@ class EnvFile:
         uid, gid = env_file.user_id(self.owner), env_file.group_id(self.group)
         after = FileState(env_file.render(variables), uid, gid, self.mode)
         if before != after and uid is not None and gid is not None and not self.module.check_mode:
-            env_file.write_file(self.path, after.content, uid, gid, after.mode)
+            disk.write(Path(self.path), after.content, after.mode, (uid, gid))
         self._exit(before != after, findings, variables, diff_of(self.path, before, after))
 
     def _judge_place(self) -> list[env_file.Finding]:

@@ -10,8 +10,7 @@ short_description: Asks Django what is in force, collects static files and recor
 version_added: 1.0.0
 description:
   - Loads the release's settings in its own environment and sandbox, runs C(check --deploy), imports the entry point
-    and lists
-    pending migrations, in one process, as the site's user.
+    and lists pending migrations, in one process, as the site's user.
   - Refuses what would not work in production, all of it at once, with the lines that mend it.
   - Then writes the unit, nginx's part and, last, the manifest, by which the release is whole.
 extends_documentation_fragment:

@@ -60,7 +60,7 @@ class Host:
             raise CutoverError("nginx refuses the configuration")
 
     def reload(self):
-        self.reloads.append(cutover.live(self.layout))
+        self.reloads.append(cutover.state.live_release(self.layout))
         if "reload" in self.broken and self.reloads[-1] == NEW:
             raise CutoverError("nginx can't be reloaded")
 
@@ -117,7 +117,7 @@ def plan(layout):
 def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan):
     outcome = move(plan)
     assert (outcome.moved, outcome.source) == (True, OLD)
-    assert cutover.live(layout) == NEW
+    assert cutover.state.live_release(layout) == NEW
     assert os.readlink(layout.current) == f"releases/{NEW}"
     assert layout.edge.read_text() == "new edge"
     assert host.drained == [(OLD, 45)]
@@ -150,7 +150,7 @@ def test_what_happened_is_in_the_history(host, with_old, plan):
 
 def test_the_first_release_has_nothing_to_drain(layout, host, plan):
     assert move(plan).source is None
-    assert cutover.live(layout) == NEW
+    assert cutover.state.live_release(layout) == NEW
     assert host.drained == []
 
 
@@ -204,7 +204,7 @@ def test_what_is_found_before_the_move_touches_nothing(layout, host, with_old, p
     outcome = move(plan)
     assert not outcome.moved
     assert "Nothing was changed" in outcome.message
-    assert (cutover.live(layout), layout.edge.read_text(), host.reloads) == (OLD, "old edge", [])
+    assert (cutover.state.live_release(layout), layout.edge.read_text(), host.reloads) == (OLD, "old edge", [])
     assert host.outcome["result"] == "failed"
 
 
@@ -214,7 +214,7 @@ def test_a_move_that_fails_goes_back_whole(layout, host, with_old, plan, step):
     outcome = move(plan)
     assert not outcome.moved
     assert f"Restored: {OLD} serves as before." in outcome.message
-    assert (cutover.live(layout), layout.edge.read_text()) == (OLD, "old edge")
+    assert (cutover.state.live_release(layout), layout.edge.read_text()) == (OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert host.reloads[-1] == OLD
     assert host.drained == [(NEW, 45)], "the instance that traffic did not stay with ends"
@@ -238,32 +238,35 @@ def test_the_pointer_goes_back_even_where_the_edge_can_not(layout, host, with_ol
     write = disk.write
 
     def full(path, *how):
-        if cutover.live(layout) == OLD and path == layout.edge and layout.edge.read_text() == "new edge":
+        if cutover.state.live_release(layout) == OLD and path == layout.edge and layout.edge.read_text() == "new edge":
             raise OSError("no space left on device")
         write(path, *how)
 
     monkeypatch.setattr(disk, "write", full)
     outcome = move(plan)
-    assert cutover.live(layout) == OLD
+    assert cutover.state.live_release(layout) == OLD
     assert f"The pointer is back at {OLD}, but: no space left" in outcome.message
 
 
 def test_a_full_disk_in_the_middle_goes_back_as_well(layout, host, with_old, plan, monkeypatch):
+    write = cutover._write_edge
+
     def full(files):
+        monkeypatch.setattr(cutover, "_write_edge", write)
         layout.edge.write_text("half")
         raise OSError("no space left on device")
 
     monkeypatch.setattr(cutover, "_write_edge", full)
     outcome = move(plan)
     assert "no space left" in outcome.message
-    assert (cutover.live(layout), layout.edge.read_text()) == (OLD, "old edge")
+    assert (cutover.state.live_release(layout), layout.edge.read_text()) == (OLD, "old edge")
 
 
 def test_a_first_release_that_fails_leaves_a_site_without_one(layout, host, plan):
     host.fail_on(NEW)
     outcome = move(plan)
     assert "no release yet" in outcome.message
-    assert cutover.live(layout) is None
+    assert cutover.state.live_release(layout) is None
 
 
 def test_an_old_release_that_does_not_come_back_is_not_called_restored(layout, host, with_old, plan):
@@ -271,7 +274,7 @@ def test_an_old_release_that_does_not_come_back_is_not_called_restored(layout, h
     outcome = move(plan)
     assert "Restored" not in outcome.message
     assert f"{OLD} does not answer" in outcome.message
-    assert cutover.live(layout) == OLD
+    assert cutover.state.live_release(layout) == OLD
 
 
 def test_a_failed_move_is_no_release_to_go_back_to(layout, host, with_old, plan):

@@ -10,7 +10,7 @@ import re
 import subprocess
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import env_file
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -397,9 +397,9 @@ def test_writes_in_one_step_with_the_mode_before_the_content(tmp_path, monkeypat
         seen.append((os.stat(source).st_mode & 0o777, path.read_bytes(), os.path.dirname(source) == str(tmp_path)))
         real_rename(source, target)
 
-    real_rename = os.rename
-    monkeypatch.setattr(os, "rename", rename)
-    env_file.write_file(str(path), b"new", os.getuid(), os.getgid(), 0o640)
+    real_rename = os.replace
+    monkeypatch.setattr(os, "replace", rename)
+    disk.write(path, b"new", 0o640, (os.getuid(), os.getgid()))
     assert seen == [(0o640, b"old", True)]
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["site.env"]
@@ -414,7 +414,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
-        env_file.write_file(str(path), b"new", os.getuid(), os.getgid(), 0o600)
+        disk.write(path, b"new", 0o600, (os.getuid(), os.getgid()))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["site.env"]
 

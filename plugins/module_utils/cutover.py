@@ -6,6 +6,10 @@
 This runs on the host, as a transient systemd unit of its own, so that a controller which dies in the middle does not
 stop it. The one pointer is /etc/switchyard/SITE/current: nginx includes what lies behind it, and at boot systemd starts
 what it names.
+
+What is written, in this order, each synced before the next: the intent (history.jsonl), the way back (undo.json),
+nginx's files of the site, the pointer, the outcome. A move that is cut off, by whatever, is ended by the next one:
+forwards where the pointer has moved and the new release answers, and else back.
 """
 
 from __future__ import annotations
@@ -16,13 +20,20 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, drain, gate, history, state, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    gate,
+    guard,
+    history,
+    host_program,
+    state,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -42,9 +53,13 @@ class Plan:
 
     :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; None for a file that
         is to go, and nothing at all to leave them
-    :param drain: seconds for which the old instance lives on
-    :param operation: deploy, rollback or restore, which undoes the cutover before it
+    :param drain: seconds for which the old instance lives on at most
+    :param settle: seconds for which the host watches the new instance, ready to go back
+    :param operation: deploy, rollback, restore, which undoes the cutover before it, or return, which is the host's own
     :param explicit: whether the user named the release
+    :param reason: why, for the history
+    :param reversed: the migrations that were undone for it
+    :param only_from: move only while this release is live
     """
 
     site: str
@@ -52,8 +67,12 @@ class Plan:
     operation: str
     by: str
     explicit: bool = False
+    reason: str = ""
+    reversed: list[str] = field(default_factory=list)
+    only_from: str = ""
     edge: dict[str, str | None] = field(default_factory=dict)
     drain: int = 30
+    settle: int = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,15 @@ class Outcome:
     edge_before: dict[str, str | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Undo:
+    """The way back from a move that is under way."""
+
+    source: str | None
+    target: str
+    edge: dict[str, str | None]
+
+
 def describe(layout: Layout, release: str) -> str:
     """A release in the words of a person: its identifier, how it is served, and its commit."""
     manifest = json.loads(layout.manifest(release).read_text())
@@ -76,33 +104,51 @@ def describe(layout: Layout, release: str) -> str:
 def is_settled(plan: Plan) -> bool:
     """Whether the release is live already, by the pointer, by nginx's files and by the edge's own answer."""
     layout = Layout(plan.site)
+    cut_off = layout.undo.exists() or history.unfinished(history.read(layout.history))
+    return not cut_off and _serves(layout, plan)
+
+
+def _serves(layout: Layout, plan: Plan) -> bool:
     if state.live_release(layout) != plan.release:
         return False
     if any(_text(Path(path)) != text for path, text in plan.edge.items()):
-        return False
-    if history.unfinished(history.read(layout.history)):
         return False
     return _edge_answers(layout, plan.release, Limits(read_timeout=10, deadline=2, interval=0.2)).ok
 
 
 def move(plan: Plan) -> Outcome:
-    """Validate, move the pointer, reload, see the new release answer through the edge; or else go back."""
+    """End what was cut off; then validate, move the pointer, reload, see the new release answer; or else go back."""
     layout = Layout(plan.site)
-    before, started = state.live_release(layout), time.monotonic()
-    cut_off = history.unfinished(history.read(layout.history))
-    if cut_off and before == plan.release == cut_off["to"]:
-        before = cut_off["from"]  # a run that was cut off moved the pointer already, from there
+    with disk.locked(layout.run / "cutover.lock"):
+        ended = _end_what_was_cut_off(layout)
+        live = state.live_release(layout)
+        if plan.only_from and plan.only_from != live:
+            return Outcome(False, live, f"{plan.only_from} is not live any more")
+        if ended and ended.target == plan.release and _serves(layout, plan):
+            return _moved(layout, plan, ended)
+        return _move(layout, plan, live)
+
+
+def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
+    started = time.monotonic()
     entry: dict[str, Any] = {
         "operation": plan.operation,
         "from": before,
         "to": plan.release,
+        "stack": json.loads(layout.manifest(plan.release).read_text())["stack"],
         "by": plan.by,
         "explicit": plan.explicit,
+        "reason": plan.reason,
+        **({"reversed": plan.reversed} if plan.reversed else {}),
     }
-    history.record(layout.history, "intent", **entry)
-    edge_before = {path: _text(Path(path)) for path in plan.edge}
     try:
-        if plan.operation == "restore":  # its drain may be over by now
+        history.record(layout.history, "intent", **entry)
+    except OSError as problem:
+        return Outcome(False, before, f"{layout.history} can't be written: {problem}\nNothing was changed.")
+    undo = Undo(before, plan.release, {path: _text(Path(path)) for path in plan.edge})
+    try:
+        if plan.operation in ("restore", "return"):  # its drain may be over by now
+            guard.let_live(layout, plan.release)
             subprocess.run(["systemctl", "start", layout.unit(plan.release)], check=False, capture_output=True)
         _require_instance(layout, plan.release)
         _require_welcome(layout, plan)
@@ -110,36 +156,108 @@ def move(plan: Plan) -> Outcome:
     except (CutoverError, OSError) as problem:
         return _failed(layout, plan, entry, started, f"{problem}\nNothing was changed.")
     try:
+        disk.write(layout.undo, json.dumps(asdict(undo)).encode(), 0o600)
         _keep_hashed_files(layout, before)
         _write_edge(plan.edge)
         disk.point(layout.current, f"releases/{plan.release}")
         _reload_nginx()
         _require_answer(layout, plan.release)
-    except (CutoverError, OSError) as problem:
-        restored = _restore(layout, before, edge_before)
+    except (CutoverError, OSError, subprocess.CalledProcessError) as problem:
+        restored = _restore(layout, undo)
         return _failed(layout, plan, entry, started, f"{problem}\n{restored}")
-    history.record(layout.history, "outcome", result="live", seconds=round(time.monotonic() - started, 3), **entry)
-    drain.cancel(layout, plan.release)
-    drained = "".join(_drain(layout, release, plan.drain) for release in _left_running(layout, plan.release))
-    return Outcome(True, before, f"{describe(layout, plan.release)} is live{drained}", edge_before)
+    history.record(layout.history, "outcome", result="live", seconds=_since(started), **entry)
+    return _moved(layout, plan, undo)
+
+
+def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
+    """Hand over to the guard, and only then forget the way back: where this is cut off it is done again."""
+    disk.remove(layout.reversal)
+    told = _hand_to_guard(layout, plan, undo)
+    disk.remove(layout.undo)
+    return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{told}", undo.edge)
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)
 
 
 def _failed(layout: Layout, plan: Plan, entry: dict[str, Any], started: float, message: str) -> Outcome:
     """Note the failure, and let the instance end that traffic did not stay with."""
-    seconds = round(time.monotonic() - started, 3)
-    history.record(layout.history, "outcome", result="failed", reason=message, seconds=seconds, **entry)
+    history.record(
+        layout.history, "outcome", **{**entry, "result": "failed", "reason": message, "seconds": _since(started)}
+    )
+    disk.remove(layout.undo)
     if plan.release != entry["from"]:
-        _drain(layout, plan.release, plan.drain)
+        _let_end(layout, plan.release, plan.drain)
     return Outcome(False, entry["from"], message)
 
 
-def _drain(layout: Layout, release: str, seconds: int) -> str:
-    """Let the old instance end. Traffic has moved by now, so whatever goes wrong here is no failure of the move."""
+# --- a move that was cut off -----------------------------------------------------------------------------------------
+
+
+def _end_what_was_cut_off(layout: Layout) -> Undo | None:
+    """Bring the move before to an end, if it has none: forwards or back, by what the pointer and the edge say.
+
+    Return its way back where it ended well, for the guard may not know of it yet.
+    """
+    cut_off = history.unfinished(history.read(layout.history))
+    undo = _read_undo(layout)
+    if cut_off is None:
+        return undo
+    entry = {name: value for name, value in cut_off.items() if name not in ("phase", "at")}
+    if undo is None or undo.target != entry["to"]:
+        reason = "cut off before it changed anything"
+        history.record(layout.history, "outcome", **{**entry, "result": "failed", "reason": reason})
+        return None
     try:
-        drain.schedule(layout, release, seconds)
-    except (OSError, subprocess.CalledProcessError):
+        if state.live_release(layout) != undo.target:
+            raise CutoverError("cut off before the pointer moved")
+        _reload_nginx()
+        _require_answer(layout, undo.target)
+    except (CutoverError, OSError) as problem:
+        reason = f"{problem}\n{_restore(layout, undo)}"
+        history.record(layout.history, "outcome", **{**entry, "result": "failed", "reason": reason})
+        disk.remove(layout.undo)
+        return None
+    history.record(layout.history, "outcome", **{**entry, "result": "live"})
+    return undo
+
+
+def _read_undo(layout: Layout) -> Undo | None:
+    text = _text(layout.undo)
+    return Undo(**json.loads(text)) if text else None
+
+
+# --- what the host sees to from here on ------------------------------------------------------------------------------
+
+
+def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
+    """Have the new instance watched and the others end. Traffic has moved: what goes wrong here is no failure of it."""
+    told = ""
+    try:
+        guard.let_live(layout, plan.release)
+        # Where migrations were undone, the release before no longer fits the database.
+        if plan.settle and undo.source and undo.source != plan.release and not plan.reversed:
+            guard.watch(layout, plan.release, undo.source, plan.settle, plan.drain, undo.edge)
+        else:
+            guard.look_away(layout)
+    except (OSError, host_program.ProgramError) as problem:
+        told = f", but nobody watches it: {problem}"
+    others = [release for release in state.running_instances(layout) if release != plan.release]
+    return told + "".join(_let_end(layout, release, plan.drain, plan.settle) for release in sorted(others))
+
+
+def _let_end(layout: Layout, release: str, seconds: int, warm: int = 0) -> str:
+    try:
+        if release != state.live_release(layout) and units.is_active(layout.unit(release)):
+            guard.let_end(layout, release, max(seconds, warm), warm)
+            return f", {release} lives on for its connections, {max(seconds, warm)} s at most"
+    except (OSError, subprocess.CalledProcessError, host_program.ProgramError):
         return f", but {release} lives on until somebody stops it: systemctl stop {layout.unit(release)}"
-    return f", {release} lives on for {seconds} s"
+    return ""
+
+
+# --- the steps -------------------------------------------------------------------------------------------------------
 
 
 def _require_instance(layout: Layout, release: str) -> None:
@@ -162,12 +280,6 @@ def _require_welcome(layout: Layout, plan: Plan) -> None:
         )
 
 
-def _left_running(layout: Layout, release: str) -> list[str]:
-    """The instances beside the live one that nothing is going to stop yet."""
-    running = state.running_instances(layout)
-    return sorted(one for one in running if one != release and not drain.is_scheduled(layout, one))
-
-
 def _text(path: Path) -> str | None:
     try:
         return path.read_text()
@@ -179,7 +291,7 @@ def _write_edge(files: dict[str, str | None]) -> None:
     """Make nginx's files say what they should; what says so already is not written again, which a full disk refuses."""
     for path, text in ((Path(name), text) for name, text in files.items()):
         if text is None:
-            path.unlink(missing_ok=True)
+            disk.remove(path)
         elif _text(path) != text:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             disk.write(path, text.encode(), 0o644)
@@ -187,30 +299,32 @@ def _write_edge(files: dict[str, str | None]) -> None:
 
 def _validate_candidate(layout: Layout, plan: Plan) -> None:
     """Let nginx read its real configuration with the candidate in its place, in a mount namespace that ends with it."""
-    with tempfile.TemporaryDirectory(dir="/run", prefix="switchyard-") as scratch:
-        site = Path(scratch) / "site"
-        (site / "current").mkdir(parents=True)
-        shutil.copytree(layout.record(plan.release) / "nginx", site / "current" / "nginx")
-        mounts = {str(layout.etc): str(site)}
-        for path, text in plan.edge.items():
-            folder = Path(path).parent
-            if folder == layout.etc:
-                continue
-            copy = Path(scratch) / folder.name
-            if str(folder) not in mounts:
-                shutil.copytree(folder, copy, symlinks=True)
-                mounts[str(folder)] = str(copy)
-            (copy / Path(path).name).unlink(missing_ok=True)
-            if text is not None:
-                (copy / Path(path).name).write_text(text)
-        script = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t -q'
-        pairs = [part for target, source in mounts.items() for part in (source, target)]
-        done = subprocess.run(
-            ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, "sh", *pairs],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    scratch = layout.run / "candidate"
+    disk.clear(scratch)
+    site = scratch / "site"
+    (site / "current").mkdir(parents=True)
+    shutil.copytree(layout.record(plan.release) / "nginx", site / "current" / "nginx")
+    mounts = {str(layout.etc): str(site)}
+    for path, text in plan.edge.items():
+        folder = Path(path).parent
+        if folder == layout.etc:
+            continue
+        copy = scratch / folder.name
+        if str(folder) not in mounts:
+            shutil.copytree(folder, copy, symlinks=True)
+            mounts[str(folder)] = str(copy)
+        (copy / Path(path).name).unlink(missing_ok=True)
+        if text is not None:
+            (copy / Path(path).name).write_text(text)
+    script = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t -q'
+    pairs = [part for target, source in mounts.items() for part in (source, target)]
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, "sh", *pairs],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    disk.clear(scratch)
     if done.returncode:
         raise CutoverError(f"nginx refuses the configuration:\n{done.stderr.strip()}")
 
@@ -219,12 +333,16 @@ def _keep_hashed_files(layout: Layout, release: str | None) -> None:
     """Keep what pages that are still open refer to: a hashed name means one content for ever."""
     if release is None or not layout.static(release).is_dir():
         return
+    linked = False
     for parent, _folders, files in os.walk(layout.static(release)):
         kept = layout.earlier_static / os.path.relpath(parent, layout.static(release))
         for name in files:
             if HASHED_NAME.search(name) and not (kept / name).exists():
                 kept.mkdir(mode=0o755, parents=True, exist_ok=True)
                 os.link(os.path.join(parent, name), kept / name)
+                linked = True
+    if linked:
+        disk.settle(layout.earlier_static)
 
 
 def _reload_nginx() -> None:
@@ -264,26 +382,29 @@ def _require_answer(layout: Layout, release: str) -> None:
         )
 
 
-def _restore(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> str:
+def _restore(layout: Layout, undo: Undo) -> str:
     """Put pointer and edge back and say what serves now."""
     try:
-        _put_back(layout, before, edge_before)
+        _put_back(layout, undo)
         _reload_nginx()
-        if before:
-            _require_answer(layout, before)
+        if undo.source:
+            _require_answer(layout, undo.source)
     except (CutoverError, OSError) as problem:
         return f"The pointer is back at {state.live_release(layout) or 'nothing'}, but: {problem}"
-    return f"Restored: {before} serves as before." if before else "Restored: the site has no release yet, as before."
+    return (
+        f"Restored: {undo.source} serves as before."
+        if undo.source
+        else "Restored: the site has no release yet, as before."
+    )
 
 
-def _put_back(layout: Layout, before: str | None, edge_before: dict[str, str | None]) -> None:
+def _put_back(layout: Layout, undo: Undo) -> None:
     """The pointer first: what the host starts at the next boot hangs on it."""
-    if before is None:
-        layout.current.unlink(missing_ok=True)
-        disk.sync_folder(layout.etc)
-    elif state.live_release(layout) != before:
-        disk.point(layout.current, f"releases/{before}")
-    _write_edge(edge_before)
+    if undo.source is None:
+        disk.remove(layout.current)
+    elif state.live_release(layout) != undo.source:
+        disk.point(layout.current, f"releases/{undo.source}")
+    _write_edge(undo.edge)
 
 
 def main(plan_file: str, outcome_file: str) -> None:

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,13 @@ def sync_folder(folder: Path) -> None:
 def write(path: Path, content: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """Replace a file atomically and durably; it has its owner and mode before it has its content.
 
+    What a write that was cut off leaves behind has one name, so that the next one takes its place.
+
     :param owner: user and group by number; without it the file is of whoever writes it
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
             if owner:
@@ -37,11 +45,35 @@ def write(path: Path, content: bytes, mode: int = 0o644, owner: tuple[int, int] 
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        os.replace(partial, path)
     except BaseException:
-        os.unlink(temporary)
+        partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a link, durably, if it is there."""
+    if os.path.lexists(path):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """Make everything durable that the file system of a folder holds: for trees of many files."""
+    subprocess.run(["sync", "--file-system", folder], check=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Be the only process that works behind this file; it is freed when the process ends, however it ends."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def clear(folder: Path) -> None:
@@ -52,10 +84,10 @@ def clear(folder: Path) -> None:
 
 def point(link: Path, target: str) -> None:
     """Make a symbolic link point at a target, atomically and durably."""
-    temporary = link.parent / f".{link.name}.{os.getpid()}"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    os.replace(temporary, link)
+    partial = link.with_name(f".{link.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    os.replace(partial, link)
     sync_folder(link.parent)
 
 
@@ -65,7 +97,9 @@ def append_line(path: Path, line: str, mode: int = 0o644) -> None:
     try:
         size = os.fstat(handle).st_size
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, (b"\n" if torn else b"") + line.encode() + b"\n")
+        content = (b"\n" if torn else b"") + line.encode() + b"\n"
+        if os.write(handle, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -106,20 +106,24 @@ def deploy_checks() -> list:
 
 
 def migrations() -> dict:
-    """Where each app's migrations stand, where this code wants them, and what lies between."""
+    """Where each app's migrations stand, where this code wants them, all that it has, and what lies between."""
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
 
     if connections["default"].vendor == "unknown":  # Django's stand-in for a site without a database
-        return {"before": {}, "after": {}, "pending": []}
+        return {"before": {}, "after": {}, "known": {}, "pending": []}
     executor = MigrationExecutor(connections["default"])
     targets = executor.loader.graph.leaf_nodes()
     before: dict = {}
     for app, name in sorted(executor.loader.applied_migrations):
         before[app] = name
+    known: dict = {}
+    for app, name in sorted(executor.loader.graph.nodes):
+        known.setdefault(app, []).append(name)
     return {
         "before": before,
         "after": dict(sorted(targets)),
+        "known": known,
         "pending": [
             f"{migration.app_label}.{migration.name}" for migration, _backwards in executor.migration_plan(targets)
         ],

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, drain, env_file, units
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, env_file, guard, host_program, units
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     HttpCheck,
@@ -59,7 +59,7 @@ def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None
 def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Limits) -> Passed:
     """Start the instance where it doesn't run, probe it over its own socket, and stop it again where it fails."""
     unit = layout.unit(release)
-    drain.cancel(layout, release)
+    guard.let_live(layout, release)
     running = units.is_active(unit)
     since = diagnosis.now()
     if not running:
@@ -68,8 +68,12 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
     report = probe(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
     if report.ok:
-        drain.schedule(layout, release, UNCLAIMED)
-        return Passed(True, not running, f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms")
+        message = f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms"
+        try:
+            guard.let_end(layout, release, UNCLAIMED)
+        except (OSError, host_program.ProgramError) as problem:
+            message += f"; nobody ends it where no cutover comes: {problem}"
+        return Passed(True, not running, message)
     message = explain(layout, manifest, unit, since, report)
     if not running:
         subprocess.run(["systemctl", "stop", unit], check=False)
@@ -79,8 +83,13 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
 
 def explain(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str, report: Report) -> str:
     """What failed, the line of evidence and the way to mend it."""
-    path = layout.environment(manifest["environment"])
-    variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
-    found = diagnosis.explain(unit, since, variables)
+    found = cause(layout, manifest, unit, since)
     hint = f"journalctl -u {unit} has all of it." if report.failure == "unit_failed" else report.hint
     return "\n".join(part for part in (found, f"The probe says: {report.failure}: {report.evidence}", hint) if part)
+
+
+def cause(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str) -> str:
+    """What the unit's journal says of why it doesn't serve, without a secret."""
+    path = layout.environment(manifest["environment"])
+    variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
+    return diagnosis.explain(unit, since, variables)

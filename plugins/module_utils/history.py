@@ -17,6 +17,10 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 
+# The operations that leave a release because it was no good: a user's rollback, and the host's own way back.
+AWAY = ("rollback", "return")
+TOLD = ("at", "by", "operation", "from", "to", "stack", "explicit", "seconds", "reason")
+
 
 @dataclass(frozen=True)
 class Move:
@@ -25,6 +29,7 @@ class Move:
     operation: str
     source: str | None
     target: str
+    reason: str = ""
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -50,38 +55,78 @@ def unfinished(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     return entries[-1] if entries and entries[-1]["phase"] == "intent" else None
 
 
-def moves(entries: list[dict[str, Any]]) -> list[Move]:
-    """The cutovers that ended well on every host, oldest first."""
-    ended: list[Move] = []
-    for entry in entries:
-        if entry["phase"] != "outcome" or entry["result"] != "live":
+def ended(entries: list[dict[str, Any]], live: str | None) -> list[dict[str, Any]]:
+    """The outcomes, oldest first.
+
+    :param live: the release that the pointer names. Where the last move was cut off after it moved the pointer, it
+        ended well: the next run finishes it.
+    """
+    cut_off = unfinished(entries)
+    if cut_off and cut_off["to"] == live:
+        entries = [*entries[:-1], {**cut_off, "phase": "outcome", "result": "live"}]
+    return [entry for entry in entries if entry["phase"] == "outcome"]
+
+
+def moves(entries: list[dict[str, Any]], live: str | None = None) -> list[Move]:
+    """The cutovers that ended well on every host, oldest first.
+
+    :param live: the release that the pointer names. Where the last move was cut off after it moved the pointer, that
+        move counts: the next run finishes it.
+    """
+    found: list[Move] = []
+    for entry in ended(entries, live):
+        if entry["result"] != "live":
             continue
         if entry["operation"] == "restore":  # another host could not follow: as if the move before had not been
-            ended = ended[:-1]
+            found = found[:-1]
             continue
-        ended.append(Move(entry["operation"], entry.get("from"), entry["to"]))
-    return ended
+        found.append(Move(entry["operation"], entry.get("from"), entry["to"], entry.get("reason", "")))
+    return found
 
 
-def rejected(entries: list[dict[str, Any]]) -> set[str]:
-    """The releases that were rolled away from and that nobody has called back by name since."""
-    marked: set[str] = set()
-    for move in moves(entries):
-        if move.operation == "rollback" and move.source:
-            marked.add(move.source)
-        marked.discard(move.target)
+def rejected(entries: list[dict[str, Any]], live: str | None = None) -> dict[str, str]:
+    """The releases that were rolled away from and that nobody has called back by name since, each with the reason.
+
+    Who calls such a release back takes back a rollback, and has nothing against the release that is left for it.
+    """
+    marked: dict[str, str] = {}
+    for move in moves(entries, live):
+        called_back = marked.pop(move.target, None) is not None
+        is_away = move.operation == "return" or (move.operation in AWAY and not called_back)
+        if is_away and move.source and move.source != move.target:
+            marked[move.source] = move.reason
     return marked
 
 
-def lived(entries: list[dict[str, Any]], present: set[str]) -> list[str]:
+def lived(entries: list[dict[str, Any]], present: set[str], live: str | None = None) -> list[str]:
     """The releases on the host that were live once, the latest first."""
-    return list(dict.fromkeys(move.target for move in reversed(moves(entries)) if move.target in present))
+    return list(dict.fromkeys(move.target for move in reversed(moves(entries, live)) if move.target in present))
 
 
 def rollback_target(entries: list[dict[str, Any]], live: str | None, present: set[str]) -> str | None:
-    """The last release that was live and healthy before this one, is still whole on the host and is not rejected."""
-    unwanted = rejected(entries)
-    for move in reversed(moves(entries)):
+    """The last release that was live and healthy before this one, is still whole on the host and is not rejected.
+
+    A rollback that was cut off is finished, and not taken for the first of two.
+    """
+    cut_off = unfinished(entries)
+    if cut_off and cut_off["operation"] == "rollback" and cut_off["to"] in present:
+        return cut_off["to"]
+    unwanted = rejected(entries, live)
+    for move in reversed(moves(entries, live)):
         if move.target != live and move.target in present and move.target not in unwanted:
             return move.target
     return None
+
+
+def for_people(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry for each move, oldest first: who, when, from, to, which stack, how long, how it ended and why."""
+    told: list[dict[str, Any]] = []
+    for entry in entries:
+        if entry["phase"] == "intent":
+            told.append(
+                {**{name: entry.get(name) for name in TOLD}, "reason": entry.get("reason") or None, "result": "cut off"}
+            )
+        elif told:
+            ended = {"result": entry["result"], "seconds": entry.get("seconds"), "reason": entry.get("reason") or None}
+            told[-1] = {**told[-1], **ended}
+    return told

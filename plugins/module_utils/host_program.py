@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
-import shutil
+import pkgutil
 import subprocess
-import sys
-import tempfile
+import time
 import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, units
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 PACKAGE = "ansible_collections.switchyard.django.plugins.module_utils"
 
@@ -23,45 +26,72 @@ class ProgramError(Exception):
     """The unit could not be run, or ended without an outcome."""
 
 
-def run(unit: str, module: str, plan: dict[str, Any]) -> dict[str, Any]:
-    """Run `module.main(plan_file, outcome_file)` of this package and return the outcome.
+def run(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]) -> dict[str, Any]:
+    """Run `module.main(plan_file, outcome_file)` as the unit switchyard-NAME@SITE and return the outcome.
 
     The unit's name is its lock: systemd runs no second one of that name. A leftover of the run before is waited for.
+    Where the program is killed, systemd starts it again, and it goes on from what is on the disk.
     """
-    units.wait_for(f"{unit}.service")
-    folder = Path(tempfile.mkdtemp(dir="/run", prefix="switchyard-"))
-    program, plan_file, outcome_file = folder / "program.pyz", folder / "plan.json", folder / "outcome.json"
-    _pack(program, module)
-    plan_file.write_text(json.dumps(plan))
-    done = subprocess.run(
+    unit = _unit(layout, name)
+    units.wait_for(unit)
+    outcome_file = _lay_out(layout, name, module, plan)
+    done = _systemd_run(layout, name, "--wait")
+    try:
+        return json.loads(outcome_file.read_text())
+    except (OSError, ValueError):
+        raise ProgramError(
+            f"{unit} ended with {done.returncode} and no outcome: {done.stderr.strip()}. journalctl -u {unit} says more"
+        ) from None
+
+
+def start(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]) -> None:
+    """Start it, and don't wait. One of that name that is about to end is waited for."""
+    _lay_out(layout, name, module, plan)
+    for _attempt in range(100):
+        done = _systemd_run(layout, name, "--no-block")
+        if not done.returncode:
+            return
+        time.sleep(0.05)
+    raise ProgramError(f"{_unit(layout, name)} can't be started: {done.stderr.strip()}")
+
+
+def _unit(layout: Layout, name: str) -> str:
+    return f"switchyard-{name}@{layout.site}.service"
+
+
+def _lay_out(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]) -> Path:
+    """Write program and plan where the unit finds them; say where it puts its outcome."""
+    folder = layout.run / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "outcome.json").unlink(missing_ok=True)
+    disk.write(folder / "program.pyz", _pack(module), 0o600)
+    disk.write(folder / "plan.json", json.dumps(plan).encode(), 0o600)
+    return folder / "outcome.json"
+
+
+def _systemd_run(layout: Layout, name: str, how: str) -> subprocess.CompletedProcess[str]:
+    files: list[str | Path] = [layout.run / name / one for one in ("program.pyz", "plan.json", "outcome.json")]
+    return subprocess.run(
         [
-            *("systemd-run", f"--unit={unit}", "--wait", "--collect", "--quiet", "--service-type=exec"),
-            *("--", "/usr/bin/python3", "-I", "-B", str(program), str(plan_file), str(outcome_file)),
+            *("systemd-run", f"--unit={_unit(layout, name)}", how, "--collect", "--quiet", "--service-type=exec"),
+            *("--property=Restart=on-abnormal", f"--description={layout.site}: switchyard, {name}"),
+            *("--", "/usr/bin/python3", "-I", "-B", *files),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
-    try:
-        outcome = json.loads(outcome_file.read_text())
-    except (OSError, ValueError):
-        raise ProgramError(
-            f"{unit}.service ended with {done.returncode} and no outcome: {done.stderr.strip()}. "
-            f"journalctl -u {unit} says more"
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return outcome
 
 
-def _pack(program: Path, module: str) -> None:
-    """A zip application of the modules of this package that are loaded now, which holds all that `module` needs."""
-    with zipfile.ZipFile(program, "w") as archive:
+def _pack(module: ModuleType) -> bytes:
+    """A zip application of this package's modules, as far as they have travelled to the host with the caller."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
         parts = PACKAGE.split(".")
         for length in range(1, len(parts) + 1):
             archive.writestr("/".join(parts[:length]) + "/__init__.py", "")
-        for name, loaded in sorted(sys.modules.items()):
-            if name.startswith(f"{PACKAGE}.") and loaded is not None and loaded.__spec__ and loaded.__spec__.loader:
-                source = loaded.__spec__.loader.get_source(name)  # type: ignore[attr-defined]
-                archive.writestr(name.replace(".", "/") + ".py", source)
-        archive.writestr("__main__.py", f"import sys\nfrom {PACKAGE}.{module} import main\nmain(*sys.argv[1:])\n")
+        for one in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
+            loader = importlib.util.find_spec(one.name).loader  # type: ignore[union-attr]
+            archive.writestr(one.name.replace(".", "/") + ".py", loader.get_source(one.name))  # type: ignore[union-attr]
+        archive.writestr("__main__.py", f"import sys\nfrom {module.__name__} import main\nmain(*sys.argv[1:])\n")
+    return packed.getvalue()

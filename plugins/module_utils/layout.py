@@ -55,6 +55,16 @@ class Layout:
         return self.etc / "history.jsonl"
 
     @property
+    def undo(self) -> Path:
+        """What the edge was before a move that is under way: the way back, whoever dies in the middle."""
+        return self.etc / "undo.json"
+
+    @property
+    def reversal(self) -> Path:
+        """Which release's migrations a rollback is undoing; gone once the traffic has moved."""
+        return self.etc / "reversal.json"
+
+    @property
     def secrets(self) -> Path:
         return self.etc / "secrets.json"
 
@@ -108,9 +118,17 @@ class Layout:
     def cache(self) -> Path:
         return Path("/var/cache/switchyard") / self.site
 
+    @property
+    def run(self) -> Path:
+        """Root's own scratch folder, which a restart of the host empties."""
+        return Path("/run/switchyard") / self.site
+
     # What systemd and nginx know.
     def unit(self, release: str) -> str:
         return f"{self.site}@{release}.service"
+
+    def unit_file(self, release: str) -> Path:
+        return Path("/etc/systemd/system") / self.unit(release)
 
     @property
     def boot_unit(self) -> str:

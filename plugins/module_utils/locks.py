@@ -128,8 +128,8 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
     )
     requirements.unlink()
     ownership.take(venv, layout.site)
+    disk.settle(venv)
     disk.write(venv / "switchyard.lock", lock.encode(), 0o644)
-    disk.sync_folder(venv.parent)
 
 
 def venv_name(lock_digest: str, python: str) -> str:

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -60,7 +60,6 @@ def unpack(layout: Layout, release: str, archive: Path) -> None:
             _extract(tar, member, partial)
     ownership.take(partial, layout.site)
     os.rename(partial, final)
-    disk.sync_folder(final.parent)
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
@@ -89,7 +88,6 @@ def adopt(layout: Layout, release: str, built: str) -> None:
         disk.clear(leftover)
     subprocess.run(["cp", "--archive", "--link", layout.release(built), partial], check=True)
     os.rename(partial, final)
-    disk.sync_folder(final.parent)
 
 
 # --- Django ----------------------------------------------------------------------------------------------------------
@@ -115,18 +113,25 @@ class Wanted:
     links: list[dict[str, str]]
 
 
-def python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
+def python_environment(layout: Layout, release: str, root: str, settings_module: str, commit: str) -> dict[str, str]:
     """What the release's Python is told beside the site's environment file; the unit says the same."""
-    code = layout.code(wanted.release) / wanted.root
-    module = django_settings.OVERLAY_MODULE if wanted.overrides else wanted.settings_module
     return {
-        "DJANGO_SETTINGS_MODULE": module,
-        "PYTHONPATH": f"{layout.modules(wanted.release)}:{code}",
+        "DJANGO_SETTINGS_MODULE": settings_module,
+        "PYTHONPATH": f"{layout.modules(release)}:{layout.code(release) / root}",
         "PYTHONUNBUFFERED": "1",
-        "RELEASE_ID": wanted.release,
-        "RELEASE_COMMIT": wanted.manifest.get("commit") or "",
+        "RELEASE_ID": release,
+        "RELEASE_COMMIT": commit,
         "HOME": str(layout.data),
     }
+
+
+def _python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
+    commit = wanted.manifest.get("commit") or ""
+    return python_environment(layout, wanted.release, wanted.root, _settings_in_force(wanted), commit)
+
+
+def _settings_in_force(wanted: Wanted) -> str:
+    return django_settings.OVERLAY_MODULE if wanted.overrides else wanted.settings_module
 
 
 def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict[str, Any]:
@@ -157,7 +162,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             cwd=code,
             writable=[tree] if build else [],
             environment_file=layout.environment(wanted.environment),
-            environment={**python_environment(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
+            environment={**_python_environment(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
             stdin=inspector.replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1),
         )
     finally:
@@ -168,7 +173,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
     if not found:
         said = masking.mask(f"{before}\n{done.stderr}", _variables(layout, wanted.environment))
         raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
-    report = json.loads(answer)
+    report, _end = json.JSONDecoder().raw_decode(answer)  # a project may print something when it ends, too
     for said in (*report["problems"], *report.get("checks", [])):
         for part in ("message", "where", "hint"):
             if part in said:
@@ -183,38 +188,54 @@ def is_built(layout: Layout, release: str) -> bool:
 
 def seal(layout: Layout, release: str) -> None:
     """Say that nothing is left to build."""
-    disk.write(_seal(layout, release), b"", 0o644)
+    _seal(layout, release).touch(0o644)
 
 
 def _seal(layout: Layout, release: str) -> Path:
     return layout.release(release) / "built"
 
 
-def migrate(layout: Layout, wanted: Wanted) -> str:
-    """Apply the migrations and return what Django printed."""
-    done = sandbox.run(
+def manage(
+    layout: Layout, release: str, arguments: Iterable[str], *, stdin: str = "", patient: bool = False
+) -> sandbox.Result:
+    """Run the Python of a whole release as its unit would, to completion."""
+    manifest = json.loads(layout.manifest(release).read_text())
+    told = python_environment(layout, release, manifest["root"], manifest["settings_module"], manifest["commit"] or "")
+    return sandbox.run(
         layout,
         "migrate",
-        [layout.venv(wanted.venv) / "bin/python", "-m", "django", "migrate", "--no-input", "--no-color"],
-        cwd=layout.code(wanted.release) / wanted.root,
-        environment_file=layout.environment(wanted.environment),
-        environment={**python_environment(layout, wanted), "PYTHONDONTWRITEBYTECODE": "1"},
-        binds=_mounts(layout, wanted.release),
-        patient=True,
+        [layout.venv(manifest["venv"]) / "bin/python", *arguments],
+        cwd=layout.code(release) / manifest["root"],
+        environment_file=layout.environment(manifest["environment"]),
+        environment={**told, "PYTHONDONTWRITEBYTECODE": "1"},
+        binds=_mounts(layout, manifest),
+        stdin=stdin,
+        patient=patient,
         limit=4 * 3600,
     )
-    variables = _variables(layout, wanted.environment)
+
+
+def migrate(layout: Layout, release: str) -> str:
+    """Apply the migrations and return what Django printed."""
+    done = manage(layout, release, ["-m", "django", "migrate", "--no-input", "--no-color"], patient=True)
+    variables = variables_of(layout, release)
     if done.rc:
         said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables).splitlines()
         last = "\n".join(f"  {line}" for line in said[-20:])
         raise ReleaseError(f"migrate failed; the live release still serves: {said[-1] if said else done.rc}\n{last}")
+    disk.remove(layout.reversal)
     return masking.mask(done.stdout, variables)
 
 
-def _mounts(layout: Layout, release: str) -> dict[Path, Path]:
+def variables_of(layout: Layout, release: str) -> dict[str, str]:
+    """The environment of a release, for masking what its programs print."""
+    return _variables(layout, json.loads(layout.manifest(release).read_text())["environment"])
+
+
+def _mounts(layout: Layout, manifest: Mapping[str, Any]) -> dict[Path, Path]:
     """What the unit mounts where the project looks for static files and media: a migration may touch media."""
-    settings = json.loads(layout.manifest(release).read_text())["settings"]
-    places = ((layout.static(release), settings["STATIC_ROOT"]), (layout.media, settings["MEDIA_ROOT"]))
+    settings = manifest["settings"]
+    places = ((layout.static(manifest["id"]), settings["STATIC_ROOT"]), (layout.media, settings["MEDIA_ROOT"]))
     return {source: Path(place) for source, place in places if place}
 
 
@@ -248,7 +269,7 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "VENV": str(layout.venv(wanted.venv)),
         "COMMIT": wanted.manifest.get("commit") or "",
         "SOCKET": str(layout.socket(wanted.release)),
-        "SETTINGS_MODULE": python_environment(layout, wanted)["DJANGO_SETTINGS_MODULE"],
+        "SETTINGS_MODULE": _settings_in_force(wanted),
         "STATIC_ROOT": settings["STATIC_ROOT"],
         "STATIC_URL": settings["STATIC_URL"]
         if settings["STATIC_ROOT"] and _is_location(settings["STATIC_URL"])
@@ -272,14 +293,51 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "id": wanted.release,
         "environment": wanted.environment,
         "venv": wanted.venv,
+        "root": wanted.root,
+        "settings_module": _settings_in_force(wanted),
         "settings": {name: settings[name] for name in ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT")},
         "migrations": report["migrations"],
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
     }
-    for one in wanted.links:
-        disk.point(Path(fill(one["link"], values)), str(folder / fill(one["target"], values)))
-    disk.write(layout.manifest(wanted.release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
+    _finish(layout, manifest, {fill(one["link"], values): fill(one["target"], values) for one in wanted.links})
     return manifest
+
+
+def _finish(layout: Layout, manifest: dict[str, Any], links: Mapping[str, str]) -> None:
+    """Link the unit and, once all of the release is on the disk, write the manifest, by which it is whole."""
+    release = manifest["id"]
+    for link, target in links.items():
+        disk.point(Path(link), str(layout.record(release) / target))
+    for tree in (layout.release(release), layout.record(release)):
+        disk.settle(tree)
+    disk.write(layout.manifest(release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
+
+
+def with_environment(layout: Layout, release: str, environment: str) -> str:
+    """Make the same release with another environment, and return its identifier: it shares all its files."""
+    manifest = json.loads(layout.manifest(release).read_text())
+    if manifest["environment"] == environment:
+        return release
+    other = identifier({"release": release, "environment": environment})
+    if layout.manifest(other).exists():
+        return other
+    adopt(layout, other, release)
+    disk.clear(layout.record(other))
+    names = {release: other, manifest["environment"]: environment}
+
+    def renamed(text: str) -> str:
+        return re.sub("|".join(names), lambda found: names[found.group()], text)
+
+    files = {}
+    for name in manifest["files"]:
+        text = renamed((layout.record(release) / name).read_text())
+        path = layout.record(other) / renamed(name)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        disk.write(path, text.encode(), 0o644)
+        files[renamed(name)] = disk.digest(text, 16)
+    changed = {"id": other, "environment": environment, "files": files, "build": other, "made_from": release}
+    _finish(layout, {**manifest, **changed}, {str(layout.unit_file(other)): layout.unit(other)})
+    return other
 
 
 def _is_location(url: str) -> bool:

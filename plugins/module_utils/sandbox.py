@@ -9,14 +9,12 @@ works when it serves. https://www.freedesktop.org/software/systemd/man/systemd.e
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import env_file, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 DIRECTIVES = (
@@ -93,10 +91,10 @@ def run(
         units.wait_for(unit, limit)
     else:
         units.end(unit)
-    handle, extra = tempfile.mkstemp(dir="/run", prefix="switchyard-", suffix=".env")
+    layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    extra = layout.run / f"{purpose}.env"
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(env_file.render(environment or {}))
+        disk.write(extra, env_file.render(environment or {}), 0o600)
         properties = [
             *DIRECTIVES,
             f"User={layout.site}",
@@ -120,5 +118,5 @@ def run(
             check=False,
         )
     finally:
-        os.unlink(extra)
+        disk.remove(extra)
     return Result(done.returncode, done.stdout, done.stderr)

@@ -11,10 +11,11 @@ import os
 import platform
 import pwd
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks
+from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
 
 
@@ -44,18 +45,41 @@ def live_release(layout: Layout) -> str | None:
 
 def running_instances(layout: Layout) -> dict[str, int]:
     """The main PID of every instance that runs, by release."""
-    done = subprocess.run(
-        ["systemctl", "show", f"{layout.site}@*.service", "--property=Id,ActiveState,MainPID"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    running = {}
-    for block in done.stdout.strip().split("\n\n"):
-        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if fields.get("ActiveState") == "active":
-            running[fields["Id"].partition("@")[2].removesuffix(".service")] = int(fields["MainPID"])
-    return running
+    found = units.states([f"{layout.site}@*.service"])
+    return {
+        name.partition("@")[2].removesuffix(".service"): int(unit["MainPID"])
+        for name, unit in found.items()
+        if unit["ActiveState"] == "active"
+    }
+
+
+def instances_at_work(layout: Layout) -> set[str]:
+    """The releases of which processes may be left: a stop may take as long as the last request."""
+    found = units.states([f"{layout.site}@*.service"])
+    return {
+        name.partition("@")[2].removesuffix(".service")
+        for name, unit in found.items()
+        if unit["ActiveState"] in units.AT_WORK
+    }
+
+
+def startable(layout: Layout, known: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The releases that have all they need to start; an environment may have been forgotten since."""
+    return {name for name, one in known.items() if layout.environment(one["environment"]).exists()}
+
+
+def environments(layout: Layout) -> list[str]:
+    """The names of the environments that are on the host."""
+    folder = layout.etc / "env"
+    return sorted(path.stem for path in folder.glob("*.env")) if folder.is_dir() else []
+
+
+def _undone(layout: Layout) -> str | None:
+    """The release whose migrations a rollback undid that was cut off before the traffic moved."""
+    try:
+        return json.loads(layout.reversal.read_text())["by"]
+    except (OSError, ValueError):
+        return None
 
 
 def conflict(layout: Layout) -> str | None:
@@ -143,9 +167,6 @@ def read(
     :param packages: Debian packages that the host should have
     :param inputs: the digest of the requirements whose lock is asked for
     """
-    entries = history.read(layout.history)
-    known = manifests(layout)
-    live = live_release(layout)
     site_secrets = environment.load(layout)
     digest = None
     if site_secrets:
@@ -166,10 +187,23 @@ def read(
         "inputs": inputs,
         "lock": locks.digest(layout.lock(inputs).read_text()) if inputs and layout.lock(inputs).exists() else None,
         "venvs": whole_venvs(layout),
+        **releases(layout),
+    }
+
+
+def releases(layout: Layout) -> dict[str, Any]:
+    """The releases on the host: what they are, which is live, which run, which were, and where a rollback leads."""
+    entries = history.read(layout.history)
+    known = manifests(layout)
+    live = live_release(layout)
+    rejected = history.rejected(entries, live)
+    return {
         "live": live if live in known else None,
+        "undone": _undone(layout),
         "releases": known,
         "running": running_instances(layout),
-        "lived": history.lived(entries, set(known)),
-        "rejected": sorted(history.rejected(entries)),
-        "rollback_target": history.rollback_target(entries, live, set(known)),
+        "lived": history.lived(entries, set(known), live),
+        "rejected": sorted(rejected),
+        "reasons": rejected,
+        "rollback_target": history.rollback_target(entries, live, startable(layout, known)),
     }

@@ -1,16 +1,36 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transient units that a run which was cut off may have left at work."""
+"""What systemd says of units, and what a run that was cut off may have left at work."""
 
 from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterable
+
+SHOWN = "Id,ActiveState,MainPID,NRestarts"
+AT_WORK = ("active", "activating", "deactivating", "reloading")
 
 
 class StillAtWorkError(Exception):
     """A unit of an earlier run has not ended in the time that it was given."""
+
+
+def states(wanted: Iterable[str]) -> dict[str, dict[str, str]]:
+    """State, main PID and number of restarts of units, by name; a pattern finds those that are loaded."""
+    done = subprocess.run(
+        ["systemctl", "show", f"--property={SHOWN}", "--", *wanted], capture_output=True, text=True, check=False
+    )
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in done.stdout.split("\n\n")
+    ]
+    return {block["Id"]: block for block in blocks if "Id" in block}
+
+
+def state_of(unit: str) -> dict[str, str] | None:
+    """State, main PID and restarts of one unit; None where systemd does not answer."""
+    return states([unit]).get(unit)
 
 
 def is_active(unit: str) -> bool:
@@ -26,7 +46,13 @@ def end(unit: str) -> None:
 def wait_for(unit: str, seconds: float = 120) -> None:
     """Let a unit of an earlier run finish what must not be cut off."""
     until = time.monotonic() + seconds
-    while is_active(unit):
+    while is_at_work(unit):
         if time.monotonic() > until:
             raise StillAtWorkError(f"{unit} of an earlier run is still at work. journalctl -u {unit} says at what")
         time.sleep(0.2)
+
+
+def is_at_work(unit: str) -> bool:
+    """Whether it runs, or is about to: between two starts systemd calls a unit activating."""
+    found = state_of(unit)
+    return found is not None and found["ActiveState"] in AT_WORK

@@ -13,7 +13,8 @@ description:
     release answer through
     it; or else puts everything back. This runs on the host as a systemd unit of its own, which a lost connection
       does not stop.
-  - The old instance is stopped by the host after the drain time.
+  - The old instance is stopped by the host when its last connection is gone, or after the drain time. Where the new
+    one dies within the settle time, the host goes back.
   - Where the release is live already and answers through nginx, nothing happens.
 extends_documentation_fragment:
   - switchyard.django.attributes.diff
@@ -34,10 +35,15 @@ options:
     description: Whether the user named the release. A rollback by name clears the mark of an earlier rejection.
     type: bool
     default: false
-  by:
-    description: Who moves it, for the history.
+  reason:
+    description: Why, for the history.
     type: str
-    required: true
+    default: ""
+  reversed:
+    description: The migrations that were undone for it, for the history.
+    type: list
+    elements: str
+    default: []
   edge:
     description: Path and text of nginx's files that belong to the site and not to a release; empty to leave them as
       they are.
@@ -53,9 +59,21 @@ options:
         description: The text; without it the file is removed.
         type: str
   drain:
-    description: The seconds for which the old instance lives on.
+    description: The seconds for which the old instance lives on at most.
     type: int
     default: 30
+  settle:
+    description: The seconds for which the host watches the new instance and goes back where it dies; 0 for none.
+    type: int
+    default: 10
+  keep:
+    description: How many releases stay on the host, the others are removed once the traffic has moved; 0 for all.
+    type: int
+    default: 0
+  free:
+    description: Whether this is the last task of the run, which frees its lease once the release is live.
+    type: bool
+    default: false
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -64,7 +82,7 @@ EXAMPLES = r"""
   switchyard.django.cutover:
     site: shop
     release: 0123456789ab
-    by: jo@laptop
+    lease: "{{ state.lease }}"
 """
 
 RETURN = r"""
@@ -84,28 +102,46 @@ edge_before:
   type: list
   elements: dict
   returned: when the release was moved
+removed:
+  description: The releases that were removed.
+  type: list
+  elements: str
+  returned: success
+freed:
+  description: Whether the lease was freed.
+  type: bool
+  returned: success
 message:
   description: What happened; where the release is not live, what failed, what was restored and why.
   type: str
   returned: success
 """
 
-from dataclasses import asdict
+import subprocess
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, host_program, state, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    cutover,
+    host_program,
+    lease,
+    retention,
+    state,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "release": {"type": "str", "required": True},
             "operation": {"type": "str", "choices": ["deploy", "rollback", "restore"], "default": "deploy"},
             "explicit": {"type": "bool", "default": False},
-            "by": {"type": "str", "required": True},
+            "reason": {"type": "str", "default": ""},
+            "reversed": {"type": "list", "elements": "str", "default": []},
             "edge": {
                 "type": "list",
                 "elements": "dict",
@@ -116,27 +152,83 @@ def main() -> None:
                 },
             },
             "drain": {"type": "int", "default": 30},
+            "settle": {"type": "int", "default": 10},
+            "keep": {"type": "int", "default": 0},
+            "free": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    edge = {one["path"]: one["content"] for one in module.params["edge"]}
-    plan = cutover.Plan(**{**module.params, "edge": edge})
-    layout = Layout(plan.site)
-    before = state.live_release(layout)
-    if module.check_mode:
-        diff = differences(plan, before)
-        message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
-        module.exit_json(changed=bool(diff), moved=True, source=before, message=message, diff=diff)
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
+    layout, wanted = Layout(module.params["site"]), module.params
+    outcome = check(layout, wanted) if module.check_mode else carry_out(layout, wanted)
+    if outcome["removed"]:
+        outcome["message"] += f"; {len(outcome['removed'])} removed: {', '.join(outcome['removed'])}"
+    freed = outcome["moved"] and wanted["free"] and not module.check_mode and lease.free(layout, wanted["lease"])
+    module.exit_json(**outcome, freed=freed)
+
+
+def plan_of(layout: Layout, wanted: dict) -> cutover.Plan:
+    held = lease.read(layout)
+    named = {field.name for field in fields(cutover.Plan)}
+    return cutover.Plan(
+        **{
+            **{name: value for name, value in wanted.items() if name in named},
+            "edge": {one["path"]: one["content"] for one in wanted["edge"]},
+            "by": held.by if held and held.token == wanted["lease"] else "",
+        }
+    )
+
+
+def check(layout: Layout, wanted: dict) -> dict:
+    """What would happen."""
+    plan, before = plan_of(layout, wanted), state.live_release(layout)
+    diff = differences(plan, before)
+    removed = retention.superfluous(layout, wanted["keep"])
+    message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
+    return {
+        "changed": bool(diff or removed),
+        "moved": True,
+        "source": before,
+        "message": message,
+        "diff": diff,
+        "removed": removed,
+    }
+
+
+def carry_out(layout: Layout, wanted: dict) -> dict:
+    """Move the traffic where it isn't there yet, then see which releases have become too many."""
+    plan, before = plan_of(layout, wanted), state.live_release(layout)
     if cutover.is_settled(plan):
         message = f"{cutover.describe(layout, plan.release)} is live already"
-        module.exit_json(changed=False, moved=True, source=before, message=message)
-    diff = differences(plan, before)
+        outcome, diff, changed = cutover.Outcome(True, before, message), [], False
+    else:
+        diff = differences(plan, before)
+        outcome = moved(layout, plan, before)
+        changed = outcome.moved
+    removed: list[str] = []
+    if outcome.moved and wanted["keep"]:
+        try:
+            retention.remember(layout, wanted["keep"])
+            removed = retention.sweep(layout, wanted["keep"])
+        except (OSError, subprocess.CalledProcessError) as problem:  # the release is live all the same
+            outcome = replace(
+                outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
+            )
+    edge_before = [{"path": path, "content": text} for path, text in outcome.edge_before.items()]
+    return {
+        **asdict(outcome),
+        "edge_before": edge_before,
+        "changed": changed or bool(removed),
+        "diff": diff if changed else [],
+        "removed": removed,
+    }
+
+
+def moved(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Outcome:
     try:
-        outcome = host_program.run(f"switchyard-cutover@{plan.site}", "cutover", asdict(plan))
+        return cutover.Outcome(**host_program.run(layout, "cutover", cutover, asdict(plan)))
     except (host_program.ProgramError, units.StillAtWorkError) as problem:
-        outcome = asdict(cutover.Outcome(False, before, str(problem)))
-    outcome["edge_before"] = [{"path": path, "content": text} for path, text in outcome["edge_before"].items()]
-    module.exit_json(changed=outcome["moved"], diff=diff if outcome["moved"] else [], **outcome)
+        return cutover.Outcome(False, before, str(problem))
 
 
 def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:

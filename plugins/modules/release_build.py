@@ -47,18 +47,25 @@ findings:
 import inspect
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import django_inspector, django_settings, release, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    django_inspector,
+    django_settings,
+    lease,
+    release,
+    state,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "wanted": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout, wanted = Layout(module.params["site"]), release.Wanted(**module.params["wanted"])
     whole = state.manifest(layout, wanted.release) is not None
     if module.check_mode:

@@ -50,23 +50,24 @@ path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import release
+from ansible_collections.switchyard.django.plugins.module_utils import lease, release, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "release": {"type": "str", "required": True},
             "archive": {"type": "path", "required": True},
             "built": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout, identifier = Layout(module.params["site"]), module.params["release"]
     code = layout.code(identifier)
-    if code.exists():
+    if state.manifest(layout, identifier):
         module.exit_json(changed=False, path=str(code))
     if not module.check_mode:
         try:

@@ -54,7 +54,7 @@ started:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, state
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -62,7 +62,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "release": {"type": "str", "required": True},
             "successes": {"type": "int", "default": 3},
             "deadline": {"type": "float", "default": 60},
@@ -70,6 +70,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout, release = Layout(module.params["site"]), module.params["release"]
     manifest = state.manifest(layout, release)
     if module.check_mode:

@@ -60,7 +60,7 @@ digest:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk, locks
+from ansible_collections.switchyard.django.plugins.module_utils import disk, lease, locks
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
@@ -68,7 +68,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.requirements imp
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "requirements": {"type": "dict", "required": True},
             "server_packages": {"type": "list", "elements": "str", "required": True},
             "build_environment": {"type": "str", "default": "{}", "no_log": True},
@@ -76,6 +76,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout = Layout(module.params["site"])
     requirements = Requirements(**module.params["requirements"])
     packages = module.params["server_packages"]

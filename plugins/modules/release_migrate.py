@@ -14,9 +14,9 @@ extends_documentation_fragment:
   - switchyard.django.attributes
   - switchyard.django.site
 options:
-  wanted:
-    description: What the release is to be, as M(switchyard.django.release_plan) returns it.
-    type: dict
+  release:
+    description: The identifier of a whole release on the host.
+    type: str
     required: true
 author: switchyard.django contributors (@switchyard)
 """
@@ -25,7 +25,7 @@ EXAMPLES = r"""
 - name: The migrations are applied
   switchyard.django.release_migrate:
     site: shop
-    wanted: "{{ release.wanted }}"
+    release: 0123456789ab
   run_once: true
 """
 
@@ -37,22 +37,23 @@ output:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import release, units
+from ansible_collections.switchyard.django.plugins.module_utils import lease, release, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
-            "wanted": {"type": "dict", "required": True},
+            **lease.ARGUMENTS,
+            "release": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     if module.check_mode:
         module.exit_json(changed=True, output="")
     try:
-        output = release.migrate(Layout(module.params["site"]), release.Wanted(**module.params["wanted"]))
+        output = release.migrate(Layout(module.params["site"]), module.params["release"])
     except (release.ReleaseError, units.StillAtWorkError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=True, output=output)

@@ -49,20 +49,21 @@ path:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import locks
+from ansible_collections.switchyard.django.plugins.module_utils import lease, locks
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "inputs": {"type": "str", "required": True},
             "venv": {"type": "str", "required": True},
             "build_environment": {"type": "str", "default": "{}", "no_log": True},
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout = Layout(module.params["site"])
     folder = layout.venv(module.params["venv"])
     if locks.is_whole(folder):

@@ -58,14 +58,14 @@ secrets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, environment
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, environment, lease
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.ARGUMENTS,
             "variables": {"type": "str", "required": True, "no_log": True},
             "domains": {"type": "list", "elements": "str", "required": True},
             "secrets": {"type": "str", "no_log": True},
@@ -73,6 +73,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout = Layout(module.params["site"])
     site_secrets = environment.load(layout)
     made = site_secrets is None

@@ -12,9 +12,10 @@ description:
   - Reads the live release, the releases that are there, what runs, what is missing of packages and folders, and what
     a
     rollback would go back to. Changes nothing.
+  - Takes the lease on the site, so that no second run is at work on it at the same time.
 extends_documentation_fragment:
   - switchyard.django.attributes
-  - switchyard.django.site
+  - switchyard.django.claim
 options:
   variables:
     description:
@@ -55,6 +56,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lease:
+  description: By which the modules that follow know the run; empty in check mode.
+  type: str
+  returned: success
 state:
   description: What the host holds.
   type: dict
@@ -81,15 +86,18 @@ state:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import environment, state
+from ansible_collections.switchyard.django.plugins.module_utils import environment, lease, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
+
+# Installing packages is no module of ours, so it gives no sign of life.
+APT_TAKES = 900
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "site": {"type": "str", "required": True},
+            **lease.CLAIM,
             "variables": {"type": "str", "default": "{}", "no_log": True},
             "domains": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
@@ -98,14 +106,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = module.params
+    wanted, layout = module.params, Layout(module.params["site"])
+    begun = lease.begin(layout, wanted["claim"], module.exit_json, module.warn)
     inputs = (
         Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
     )
-    found = state.read(
-        Layout(wanted["site"]), environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs
-    )
-    module.exit_json(changed=False, state=found)
+    found = state.read(layout, environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
+    if begun["lease"] and found["missing_packages"]:
+        lease.renew(layout, begun["lease"], ahead=APT_TAKES)
+    module.exit_json(changed=False, state=found, **begun)
 
 
 if __name__ == "__main__":

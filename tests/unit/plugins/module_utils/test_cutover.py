@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, history
+from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, guard, history
 from ansible_collections.switchyard.django.plugins.module_utils.cutover import CutoverError, Plan, move
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, WebSocketCheck
 
@@ -32,17 +33,23 @@ def test_a_name_without_a_digest_may_change_its_content(name):
     assert not cutover.HASHED_NAME.search(name)
 
 
+class Killed(BaseException):
+    """The program is killed: nothing of it runs any more, not even what stands under except."""
+
+
 class Host:
-    """A host on which nginx and the new instance do what the test wants."""
+    """A host on which nginx and the new instance do what the test wants, and which notes what its guard is told."""
 
     def __init__(self, layout):
         self.layout = layout
         self.broken = set()
         self.reloads = []
-        self.drained = []
-        self.kept = []
+        self.commands = []
         self.running = [NEW]
-        self.draining = []
+        self.forget()
+
+    def forget(self):
+        self.ending, self.kept, self.watched, self.looked_away = [], [], [], 0
 
     def fail_on(self, *steps):
         self.broken.update(steps)
@@ -68,6 +75,24 @@ class Host:
         if release in self.broken:
             raise CutoverError(f"{release} does not answer")
 
+    def is_active(self, unit):
+        return unit in [self.layout.unit(release) for release in self.running]
+
+    def run(self, argv, **_how):
+        self.commands.append(" ".join(str(part) for part in argv))
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    def let_live(self, layout, release):
+        self.kept.append(release)
+        self.commands.append(f"let live {release}")
+
+    def look_away(self, layout):
+        self.looked_away += 1
+
+    @property
+    def live(self):
+        return cutover.state.live_release(self.layout)
+
     @property
     def outcome(self):
         return history.read(self.layout.history)[-1]
@@ -81,18 +106,24 @@ def host(layout, monkeypatch):
     monkeypatch.setattr(cutover, "_reload_nginx", one.reload)
     monkeypatch.setattr(cutover, "_require_answer", one.require_answer)
     monkeypatch.setattr(cutover, "_require_welcome", one.require_welcome)
-    monkeypatch.setattr(cutover.drain, "is_scheduled", lambda layout, release: release in one.draining)
-    monkeypatch.setattr(cutover.state, "running_instances", lambda layout: dict.fromkeys(one.running, 1))
-    monkeypatch.setattr(cutover.drain, "cancel", lambda layout, release: one.kept.append(release))
     monkeypatch.setattr(
-        cutover.drain, "schedule", lambda layout, release, seconds: one.drained.append((release, seconds))
+        cutover, "_edge_answers", lambda layout, release, limits: SimpleNamespace(ok=release not in one.broken)
     )
+    monkeypatch.setattr(cutover.subprocess, "run", one.run)
+    monkeypatch.setattr(cutover.units, "is_active", one.is_active)
+    monkeypatch.setattr(cutover.state, "running_instances", lambda layout: dict.fromkeys(one.running, 1))
+    monkeypatch.setattr(cutover.guard, "let_live", one.let_live)
+    monkeypatch.setattr(cutover.guard, "look_away", one.look_away)
+    monkeypatch.setattr(cutover.guard, "watch", lambda layout, *how: one.watched.append(how))
+    monkeypatch.setattr(cutover.guard, "let_end", lambda layout, *how: one.ending.append(how))
     return one
 
 
 @pytest.fixture
-def with_old(layout, host):
+def with_old(layout, host, plan):
     host.running = [OLD, NEW]
+    history.record(layout.history, "intent", operation="deploy", by="eve", **{"from": None, "to": OLD})
+    history.record(layout.history, "outcome", operation="deploy", result="live", by="eve", **{"from": None, "to": OLD})
     disk.point(layout.current, f"releases/{OLD}")
     for name in ("app.css", "css/app.3f2a9c1b.css"):
         path = layout.static(OLD) / name
@@ -102,11 +133,9 @@ def with_old(layout, host):
 
 
 @pytest.fixture
-def plan(layout):
+def plan(layout, make_release):
     for release in (OLD, NEW):
-        layout.record(release).mkdir()
-        manifest = {"stack": "wsgi", "server": "gunicorn", "commit": "c0ffee" * 6}
-        layout.manifest(release).write_text(json.dumps(manifest))
+        make_release(release)
     layout.edge.parent.mkdir()
     layout.edge.write_text("old edge")
     return Plan(
@@ -117,69 +146,313 @@ def plan(layout):
 def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan):
     outcome = move(plan)
     assert (outcome.moved, outcome.source) == (True, OLD)
-    assert cutover.state.live_release(layout) == NEW
     assert os.readlink(layout.current) == f"releases/{NEW}"
     assert layout.edge.read_text() == "new edge"
-    assert host.drained == [(OLD, 45)]
+    assert host.ending == [(OLD, 45, 10)]
     assert host.kept == [NEW]
     assert host.reloads == [NEW]
 
 
 def test_the_message_says_what_is_live_and_what_lives_on(host, with_old, plan):
-    assert move(plan).message == f"{NEW} (wsgi by gunicorn, commit c0ffeec0ffee) is live, {OLD} lives on for 45 s"
+    live = f"{NEW} (wsgi by gunicorn, commit c0ffeec0ffee) is live"
+    assert move(plan).message == f"{live}, {OLD} lives on for its connections, 45 s at most"
 
 
-def test_a_drain_that_can_not_be_scheduled_does_not_make_the_move_a_failure(layout, host, with_old, plan, monkeypatch):
-    def fail(layout, release, seconds):
-        raise subprocess.CalledProcessError(1, "systemd-run")
+def test_the_new_instance_is_watched_with_the_way_back_at_hand(layout, host, with_old, plan):
+    outcome = move(plan)
+    assert host.watched == [(NEW, OLD, 10, 45, outcome.edge_before)]
 
-    monkeypatch.setattr(cutover.drain, "schedule", fail)
+
+def test_the_old_instance_lives_at_least_as_long_as_traffic_may_come_back(host, with_old, plan):
+    move(replace(plan, drain=5, settle=20))
+    assert host.ending == [(OLD, 20, 20)]
+
+
+@pytest.mark.parametrize("how", [{"settle": 0}, {"release": OLD, "edge": {}}], ids=["no settle time", "the same"])
+def test_where_there_is_no_way_back_nobody_watches_and_no_older_watch_stays(host, with_old, plan, how):
+    assert move(replace(plan, **how)).moved
+    assert (host.watched, host.looked_away) == ([], 1)
+
+
+def test_a_release_whose_migrations_were_undone_is_nothing_to_come_back_to_by_itself(host, with_old, plan):
+    assert move(replace(plan, operation="rollback", reversed=["shop.0002_price"])).moved
+    assert (host.watched, host.looked_away) == ([], 1)
+
+
+@pytest.mark.parametrize("problem", [OSError("no space left"), subprocess.CalledProcessError(1, "systemd-run")])
+def test_an_end_that_can_not_be_noted_does_not_make_the_move_a_failure(
+    layout, host, with_old, plan, monkeypatch, problem
+):
+    def fail(layout, release, seconds, warm):
+        raise problem
+
+    monkeypatch.setattr(cutover.guard, "let_end", fail)
     outcome = move(plan)
     assert outcome.moved
     assert f"systemctl stop shop@{OLD}.service" in outcome.message
     assert host.outcome["result"] == "live"
 
 
+def test_a_watch_that_can_not_be_noted_does_not_make_the_move_a_failure(host, with_old, plan, monkeypatch):
+    def fail(layout, *how):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(cutover.guard, "watch", fail)
+    outcome = move(plan)
+    assert outcome.moved
+    assert "nobody watches it: no space left" in outcome.message
+    assert host.ending == [(OLD, 45, 10)], "it would live for ever"
+
+
+REALLY_WATCH = guard.watch
+
+
+def test_a_systemd_that_does_not_answer_now_does_not_make_the_move_a_failure(host, with_old, plan, monkeypatch):
+    monkeypatch.setattr(cutover.guard, "watch", REALLY_WATCH)
+    assert move(plan).moved
+    assert host.ending == [(OLD, 45, 10)]
+
+
 def test_what_happened_is_in_the_history(host, with_old, plan):
-    move(plan)
-    intent, outcome = history.read(host.layout.history)
+    move(replace(plan, operation="rollback", reason="prices are wrong", explicit=True, reversed=["shop.0002_price"]))
+    intent, outcome = history.read(host.layout.history)[-2:]
     assert (intent["phase"], outcome["phase"]) == ("intent", "outcome")
     assert (outcome["from"], outcome["to"], outcome["by"], outcome["result"]) == (OLD, NEW, "ann", "live")
+    assert (outcome["reason"], outcome["explicit"]) == ("prices are wrong", True)
+    assert outcome["stack"] == "wsgi"
+    assert outcome["reversed"] == ["shop.0002_price"]
     assert outcome["seconds"] >= 0
 
 
-def test_the_first_release_has_nothing_to_drain(layout, host, plan):
+def test_the_first_release_has_nothing_to_drain_and_no_way_back(layout, host, plan):
     assert move(plan).source is None
-    assert cutover.state.live_release(layout) == NEW
-    assert host.drained == []
+    assert host.live == NEW
+    assert (host.ending, host.watched, host.looked_away) == ([], [], 1)
 
 
-def test_moving_to_the_live_release_again_does_not_drain_it(layout, host, with_old, plan):
+def test_moving_to_the_live_release_again_does_not_end_it(layout, host, with_old, plan):
     disk.point(layout.current, f"releases/{NEW}")
     assert move(plan).moved
-    assert NEW not in dict(host.drained)
+    assert [release for release, *_how in host.ending] == [OLD]
 
 
-def test_every_instance_beside_the_live_one_ends_unless_its_drain_is_under_way(host, with_old, plan):
-    host.running, host.draining = [OLD, NEW, "c" * 12], [OLD]
+def test_every_instance_beside_the_live_one_ends(host, with_old, plan):
+    host.running = [OLD, NEW, "c" * 12]
     assert move(plan).moved
-    assert host.drained == [("c" * 12, 45)]
+    assert host.ending == [(OLD, 45, 10), ("c" * 12, 45, 10)]
 
 
-def test_a_run_that_was_cut_off_behind_the_move_is_finished_by_the_next(layout, host, with_old, plan):
-    history.record(layout.history, "intent", operation="deploy", **{"from": OLD, "to": NEW})
-    disk.point(layout.current, f"releases/{NEW}")
+def test_the_note_of_undone_migrations_goes_once_traffic_has_moved(layout, host, with_old, plan):
+    layout.reversal.write_text("{}")
+    host.fail_on(NEW)
+    assert not move(plan).moved
+    assert layout.reversal.exists()
+    host.broken.clear()
+    assert move(plan).moved
+    assert not layout.reversal.exists()
+
+
+def test_a_move_from_a_release_that_is_live_no_more_does_not_happen(layout, host, with_old, plan):
+    before = history.read(layout.history)
+    outcome = move(replace(plan, operation="return", only_from="c" * 12))
+    assert (outcome.moved, outcome.source) == (False, OLD)
+    assert f"{'c' * 12} is not live any more" in outcome.message
+    assert (host.live, host.reloads, history.read(layout.history)) == (OLD, [], before)
+
+
+@pytest.mark.parametrize("operation", ["restore", "return"])
+def test_the_instance_to_come_back_to_is_saved_from_its_end_and_started_where_it_has_ended(
+    host, with_old, plan, operation
+):
+    move(replace(plan, operation=operation))
+    start = f"systemctl start shop@{NEW}.service"
+    assert f"let live {NEW}" in host.commands[: host.commands.index(start)]
+
+
+def test_a_deploy_starts_no_instance_that_no_gate_has_seen(host, with_old, plan):
+    move(plan)
+    assert not [command for command in host.commands if command.startswith("systemctl start")]
+
+
+def test_what_says_already_what_it_should_is_not_written_again(layout, host, with_old, plan):
+    layout.edge.write_text("new edge")
+    before = layout.edge.stat()
+    assert move(plan).moved
+    assert layout.edge.stat().st_ino == before.st_ino
+
+
+def test_a_file_of_the_edge_that_is_to_go_goes(layout, host, with_old, plan):
+    assert move(replace(plan, edge={str(layout.edge): None})).moved
+    assert not layout.edge.exists()
+
+
+# --- is it live already ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(layout, host, with_old, plan):
+    assert move(plan).moved
+    host.forget()
+
+
+def test_what_is_live_and_answers_is_settled(moved, plan):
+    assert cutover.is_settled(plan)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda layout, host: disk.point(layout.current, f"releases/{OLD}"),
+        lambda layout, host: layout.edge.write_text("other"),
+        lambda layout, host: layout.undo.write_text("{}"),
+        lambda layout, host: history.record(layout.history, "intent", operation="deploy", **{"from": NEW, "to": OLD}),
+        lambda layout, host: host.fail_on(NEW),
+    ],
+    ids=["pointer", "edge", "way back", "intent", "no answer"],
+)
+def test_what_is_not_so_through_and_through_is_not_settled(layout, host, moved, plan, spoil):
+    spoil(layout, host)
     assert not cutover.is_settled(plan)
+
+
+def test_a_file_that_is_to_be_gone_and_is_gone_is_settled(layout, moved, plan):
+    assert cutover.is_settled(replace(plan, edge={f"{layout.edge}.nothing": None}))
+
+
+# --- a move that was cut off -----------------------------------------------------------------------------------------
+
+STEPS = [
+    "intent",
+    "undo",
+    "static",
+    "edge",
+    "pointer",
+    "reload",
+    "answer",
+    "outcome",
+    "undo gone",
+    "keep",
+    "watch",
+    "end",
+]
+
+
+@pytest.fixture
+def kill_at(layout, host, monkeypatch):
+    """Has the program killed just before a step, once."""
+
+    def kill_at(step):
+        def deadly(module, name, applies=lambda *arguments: True):
+            function = getattr(module, name)
+
+            def killed(*arguments, **how):
+                if kill_at.armed and applies(*arguments):
+                    kill_at.armed = False
+                    raise Killed(step)
+                return function(*arguments, **how)
+
+            monkeypatch.setattr(module, name, killed)
+
+        kill_at.armed = True
+        {
+            "intent": lambda: deadly(history, "record", lambda path, phase, **_entry: phase == "intent"),
+            "undo": lambda: deadly(disk, "write", lambda path, *_how: path == layout.undo),
+            "static": lambda: deadly(cutover, "_keep_hashed_files"),
+            "edge": lambda: deadly(disk, "write", lambda path, *_how: path.name == "shop.conf.new"),
+            "pointer": lambda: deadly(disk, "point"),
+            "reload": lambda: deadly(cutover, "_reload_nginx"),
+            "answer": lambda: deadly(cutover, "_require_answer"),
+            "outcome": lambda: deadly(history, "record", lambda path, phase, **_entry: phase == "outcome"),
+            "undo gone": lambda: deadly(disk, "remove", lambda path: path == layout.undo),
+            "keep": lambda: deadly(guard, "let_live"),
+            "watch": lambda: deadly(guard, "watch"),
+            "end": lambda: deadly(guard, "let_end"),
+        }[step]()
+
+    return kill_at
+
+
+def kill(plan):
+    with pytest.raises(Killed):
+        move(plan)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_move_that_is_killed_anywhere_is_brought_to_its_end_by_the_same_again(
+    layout, host, with_old, plan, kill_at, step
+):
+    layout.reversal.write_text("{}")
+    kill_at(step)
+    kill(plan)
+    assert move(plan).moved
+    assert (host.live, layout.edge.read_text()) == (NEW, "new edge")
+    assert layout.edge.with_name("shop.conf.new").read_text() == "more"
+    assert not layout.undo.exists()
+    assert not layout.reversal.exists()
+    assert history.unfinished(history.read(layout.history)) is None
+    assert history.rollback_target(history.read(layout.history), NEW, {OLD, NEW}) == OLD
+    assert NEW in host.kept
+    assert OLD in [release for release, *_how in host.ending], "nobody else would ever end it"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_move_that_is_killed_anywhere_is_in_no_other_ones_way(layout, host, with_old, plan, kill_at, step):
+    kill_at(step)
+    kill(plan)
+    back = Plan("shop", OLD, "rollback", "ann", edge={str(layout.edge): "old edge", f"{layout.edge}.new": None})
+    assert move(back).moved
+    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+    assert not layout.edge.with_name("shop.conf.new").exists()
+    assert not layout.undo.exists()
+    assert history.unfinished(history.read(layout.history)) is None
+
+
+@pytest.mark.parametrize("step", STEPS[: STEPS.index("outcome") + 1])
+def test_a_move_that_is_killed_anywhere_goes_back_where_the_release_does_not_answer(
+    layout, host, with_old, plan, kill_at, step
+):
+    kill_at(step)
+    kill(plan)
+    host.fail_on(NEW)
+    assert not move(plan).moved
+    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+    assert not layout.edge.with_name("shop.conf.new").exists()
+    assert host.reloads[-1] == OLD
+    assert not layout.undo.exists()
+    assert {one["result"] for one in history.for_people(history.read(layout.history))[1:]} == {"failed"}
+
+
+def test_what_was_cut_off_before_it_changed_anything_is_told_as_that(layout, host, with_old, plan, kill_at):
+    kill_at("undo")
+    kill(plan)
+    move(plan)
+    cut_off, again = history.for_people(history.read(layout.history))[1:]
+    assert (cut_off["result"], cut_off["reason"]) == ("failed", "cut off before it changed anything")
+    assert again["result"] == "live"
+
+
+def test_a_move_that_ended_well_and_could_not_say_so_is_told_once(layout, host, with_old, plan, kill_at):
+    kill_at("outcome")
+    kill(plan)
     outcome = move(plan)
     assert (outcome.moved, outcome.source) == (True, OLD)
-    assert (host.outcome["from"], host.outcome["to"], host.outcome["result"]) == (OLD, NEW, "live")
-    assert host.drained == [(OLD, 45)]
+    assert outcome.edge_before == {str(layout.edge): "old edge", f"{layout.edge}.new": None}
+    assert [one["to"] for one in history.for_people(history.read(layout.history))] == [OLD, NEW]
+
+
+def test_a_way_back_that_was_not_forgotten_does_not_undo_a_move_that_ended(layout, host, moved, plan):
+    layout.undo.write_text(json.dumps({"source": OLD, "target": NEW, "edge": {str(layout.edge): "old edge"}}))
+    assert move(plan).moved
+    assert (host.live, layout.edge.read_text()) == (NEW, "new edge")
+
+
+# --- going back ------------------------------------------------------------------------------------------------------
 
 
 def test_the_edge_as_it_was_can_be_restored(layout, host, with_old, plan):
     outcome = move(plan)
     assert outcome.edge_before == {str(layout.edge): "old edge", f"{layout.edge}.new": None}
-    assert move(Plan("shop", OLD, "restore", "ann", edge=outcome.edge_before)).moved
+    assert move(Plan("shop", OLD, "restore", "ann", edge=outcome.edge_before, settle=0)).moved
     assert layout.edge.read_text() == "old edge"
     assert not layout.edge.with_name(f"{layout.edge.name}.new").exists()
 
@@ -204,7 +477,7 @@ def test_what_is_found_before_the_move_touches_nothing(layout, host, with_old, p
     outcome = move(plan)
     assert not outcome.moved
     assert "Nothing was changed" in outcome.message
-    assert (cutover.state.live_release(layout), layout.edge.read_text(), host.reloads) == (OLD, "old edge", [])
+    assert (host.live, layout.edge.read_text(), host.reloads) == (OLD, "old edge", [])
     assert host.outcome["result"] == "failed"
 
 
@@ -214,10 +487,11 @@ def test_a_move_that_fails_goes_back_whole(layout, host, with_old, plan, step):
     outcome = move(plan)
     assert not outcome.moved
     assert f"Restored: {OLD} serves as before." in outcome.message
-    assert (cutover.state.live_release(layout), layout.edge.read_text()) == (OLD, "old edge")
+    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert host.reloads[-1] == OLD
-    assert host.drained == [(NEW, 45)], "the instance that traffic did not stay with ends"
+    assert host.ending == [(NEW, 45, 0)], "the instance that traffic did not stay with ends"
+    assert not layout.undo.exists()
     assert host.outcome["result"] == "failed"
     assert host.outcome["reason"] == outcome.message
 
@@ -238,14 +512,25 @@ def test_the_pointer_goes_back_even_where_the_edge_can_not(layout, host, with_ol
     write = disk.write
 
     def full(path, *how):
-        if cutover.state.live_release(layout) == OLD and path == layout.edge and layout.edge.read_text() == "new edge":
+        if host.live == OLD and path == layout.edge and layout.edge.read_text() == "new edge":
             raise OSError("no space left on device")
         write(path, *how)
 
     monkeypatch.setattr(disk, "write", full)
     outcome = move(plan)
-    assert cutover.state.live_release(layout) == OLD
+    assert host.live == OLD
     assert f"The pointer is back at {OLD}, but: no space left" in outcome.message
+
+
+def test_a_disk_that_is_full_from_the_start_changes_nothing_and_says_why(layout, host, with_old, plan, monkeypatch):
+    def full(path, line):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(disk, "append_line", full)
+    outcome = move(plan)
+    assert not outcome.moved
+    assert "no space left" in outcome.message
+    assert (host.live, layout.edge.read_text(), host.reloads) == (OLD, "old edge", [])
 
 
 def test_a_full_disk_in_the_middle_goes_back_as_well(layout, host, with_old, plan, monkeypatch):
@@ -259,14 +544,25 @@ def test_a_full_disk_in_the_middle_goes_back_as_well(layout, host, with_old, pla
     monkeypatch.setattr(cutover, "_write_edge", full)
     outcome = move(plan)
     assert "no space left" in outcome.message
-    assert (cutover.state.live_release(layout), layout.edge.read_text()) == (OLD, "old edge")
+    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+
+
+def test_files_that_can_not_be_settled_on_the_disk_stop_the_move(layout, host, with_old, plan, monkeypatch):
+    def fail(folder):
+        raise subprocess.CalledProcessError(1, ["sync", "--file-system", str(folder)])
+
+    monkeypatch.setattr(disk, "settle", fail)
+    outcome = move(plan)
+    assert not outcome.moved
+    assert "sync" in outcome.message
+    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
 
 
 def test_a_first_release_that_fails_leaves_a_site_without_one(layout, host, plan):
     host.fail_on(NEW)
     outcome = move(plan)
     assert "no release yet" in outcome.message
-    assert cutover.state.live_release(layout) is None
+    assert host.live is None
 
 
 def test_an_old_release_that_does_not_come_back_is_not_called_restored(layout, host, with_old, plan):
@@ -274,7 +570,7 @@ def test_an_old_release_that_does_not_come_back_is_not_called_restored(layout, h
     outcome = move(plan)
     assert "Restored" not in outcome.message
     assert f"{OLD} does not answer" in outcome.message
-    assert cutover.state.live_release(layout) == OLD
+    assert host.live == OLD
 
 
 def test_a_failed_move_is_no_release_to_go_back_to(layout, host, with_old, plan):
@@ -290,9 +586,32 @@ def test_a_plan_survives_the_journey_into_the_unit(host, with_old, plan, tmp_pat
     assert (outcome["moved"], outcome["source"]) == (True, OLD)
 
 
-# --- the gate's probes -----------------------------------------------------------------------------------------------
+# --- by which names a release is asked -------------------------------------------------------------------------------
 
 GATE = {"host": "shop.example.org", "scheme": "https", "health_path": "/health/", "websocket_path": ""}
+
+
+@pytest.mark.parametrize(
+    ("today", "asked"),
+    [(["www.example.org", "shop.example.org"], "shop.example.org"), (["new.example.org"], "new.example.org")],
+    ids=["a name of its day", "no name of its day"],
+)
+def test_a_release_is_asked_by_a_name_that_the_site_has_today(layout, make_release, today, asked):
+    make_release(NEW, gate=GATE)
+    (check,) = cutover._visits(layout, NEW, {"hosts": today, "port": 80})
+    assert check.headers["Host"] == asked
+
+
+def test_the_names_of_the_plan_count_before_those_on_the_disk(layout, plan):
+    path = layout.etc / "edge.json"
+    path.write_text('{"hosts": ["old.example.org"], "port": 80}')
+    assert cutover._edge(layout, plan)["hosts"] == ["old.example.org"]
+    assert cutover._edge(layout, replace(plan, edge={str(path): '{"hosts": ["new.example.org"]}'}))["hosts"] == [
+        "new.example.org"
+    ]
+
+
+# --- the gate's probes -----------------------------------------------------------------------------------------------
 
 
 def test_a_probe_sends_what_the_edge_sends():

@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import multiprocessing
 import os
+import subprocess
+import time
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 from hypothesis import given
 from hypothesis import strategies as st
+
+FORK = multiprocessing.get_context("fork")
 
 
 def test_a_file_has_its_content_and_its_mode_whatever_the_umask(tmp_path):
@@ -41,6 +46,26 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         disk.write(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_write_left_is_replaced_by_the_next_and_does_not_pile_up(tmp_path, monkeypatch):
+    for _attempt in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", lambda *_names: os._exit(9))
+            worker = FORK.Process(target=disk.write, args=(tmp_path / "file", b"new"))
+            worker.start()
+            worker.join()
+        assert os.listdir(tmp_path) == [".file.partial"]
+    disk.write(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_somebody_else_laid_in_the_way_is_not_written_through(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / ".file.partial").symlink_to("precious")
+    disk.write(tmp_path / "file", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not (tmp_path / "file").is_symlink()
 
 
 def test_a_reader_keeps_the_file_that_it_opened(tmp_path):
@@ -85,6 +110,89 @@ def test_a_line_is_not_glued_to_one_that_a_power_cut_tore(tmp_path):
     disk.append_line(tmp_path / "log", "three")
     assert (tmp_path / "log").read_text() == "one\ntw\nthree\n"
 
+
+def test_a_line_that_does_not_fit_on_the_disk_is_an_error(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, line: write(handle, line[:3]) if len(line) > 3 else 0)
+    with pytest.raises(OSError, match="log"):
+        disk.append_line(tmp_path / "log", "three")
+
+
+def test_what_is_removed_may_be_gone_already(tmp_path):
+    disk.remove(tmp_path / "nothing")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    disk.remove(tmp_path / "dangling")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_tree_of_many_files_is_settled_at_once(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(subprocess, "run", lambda argv, **how: calls.append((argv, how)))
+    disk.settle(tmp_path)
+    assert calls == [(["sync", "--file-system", tmp_path], {"check": True})]
+
+
+# --- one at a time ---------------------------------------------------------------------------------------------------
+
+
+def test_only_one_process_works_behind_a_lock(tmp_path):
+    path = tmp_path / "run" / "lock"
+
+    def work():
+        for _round in range(10):
+            with disk.locked(path):
+                (tmp_path / "inside").mkdir()  # fails where somebody else is inside
+                time.sleep(0.001)
+                (tmp_path / "inside").rmdir()
+
+    workers = [FORK.Process(target=work) for _worker in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+
+
+@pytest.mark.parametrize("end", ["kill", "raise"])
+def test_a_lock_is_free_when_its_process_has_ended_however_it_ended(tmp_path, end):
+    def work():
+        with disk.locked(tmp_path / "lock"):
+            (tmp_path / "locked").touch()
+            if end == "raise":
+                os.close(2)
+                raise OSError
+            time.sleep(60)
+
+    worker = FORK.Process(target=work)
+    worker.start()
+    while not (tmp_path / "locked").exists():
+        time.sleep(0.01)
+    if end == "kill":
+        worker.kill()
+    worker.join()
+    with disk.locked(tmp_path / "lock"):
+        pass
+
+
+def test_programs_that_are_started_behind_a_lock_do_not_hold_it(tmp_path):
+    with disk.locked(tmp_path / "lock"):
+        program = subprocess.Popen(["/bin/sleep", "60"])
+    try:
+        with disk.locked(tmp_path / "lock"):
+            pass
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_nobody_else_finds_what_lies_beside_a_lock(tmp_path):
+    with disk.locked(tmp_path / "run" / "lock"):
+        pass
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "run" / "lock").stat().st_mode & 0o777 == 0o600
+
+
+# --- digests ---------------------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

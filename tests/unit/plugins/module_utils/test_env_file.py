@@ -151,7 +151,7 @@ FILES = st.lists(PIECES, max_size=30).map(b"".join)
 
 
 @needs_systemd
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(data=FILES)
 def test_agrees_with_systemd_on_any_file(data, systemd, scratch):
     parsed = env_file.parse(data)
@@ -290,7 +290,7 @@ ANY_TEXT = st.text(max_size=40).filter(lambda text: not env_file._cannot_carry("
 VARIABLES = st.dictionaries(NAMES, HARD_TEXT | ANY_TEXT, max_size=6)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(variables=VARIABLES)
 def test_what_was_written_is_read_back(variables):
     parsed = env_file.parse(env_file.render(variables))
@@ -299,7 +299,7 @@ def test_what_was_written_is_read_back(variables):
 
 
 @needs_systemd
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(variables=VARIABLES)
 def test_systemd_reads_back_what_was_written(variables, systemd, scratch):
     scratch.write_bytes(env_file.render(variables))

@@ -19,8 +19,10 @@ class Host:
         self.live = None
         self.present = set()
 
-    def _move(self, operation, target, result="live", explicit=False):
+    def _move(self, operation, target, result="live", explicit=False, reason=""):
         entry = {"operation": operation, "from": self.live, "to": target, "by": "ann", "explicit": explicit}
+        if reason:
+            entry["reason"] = reason
         history.record(self.path, "intent", **entry)
         history.record(self.path, "outcome", result=result, seconds=0.1, **entry)
         if result == "live":
@@ -30,19 +32,36 @@ class Host:
         self.present.add(release)
         self._move("deploy", release, result)
 
-    def rollback(self, to=None, result="live"):
+    def rollback(self, to=None, result="live", reason=""):
         target = to or self.target
         assert target, "nothing to go back to"
-        self._move("rollback", target, result, explicit=bool(to))
+        self._move("rollback", target, result, explicit=bool(to), reason=reason)
         return target
+
+    def returns(self, target, reason):
+        """The host itself goes back from an instance that died."""
+        self._move("return", target, reason=reason)
+
+    def cut_off(self, operation, target, moved):
+        history.record(self.path, "intent", operation=operation, by="ann", **{"from": self.live, "to": target})
+        if moved:
+            self.live = target
 
     @property
     def target(self):
         return history.rollback_target(history.read(self.path), self.live, self.present)
 
     @property
+    def reasons(self):
+        return history.rejected(history.read(self.path), self.live)
+
+    @property
     def rejected(self):
-        return history.rejected(history.read(self.path))
+        return set(self.reasons)
+
+    @property
+    def lived(self):
+        return history.lived(history.read(self.path), self.present, self.live)
 
 
 @pytest.fixture
@@ -110,11 +129,74 @@ def test_a_rollback_that_failed_rejects_nothing(host):
     assert (host.live, host.target) == ("r2", "r1")
 
 
-def test_an_intent_without_an_outcome_moved_nothing(host):
-    deploy_all(host, "r1", "r2")
-    history.record(host.path, "intent", operation="rollback", **{"from": "r2", "to": "r1"})
+def test_a_rollback_that_was_cut_off_before_the_pointer_moved_rejects_nothing(host):
+    deploy_all(host, "r1", "r2").cut_off("rollback", "r1", moved=False)
     assert host.target == "r1"
     assert host.rejected == set()
+
+
+def test_a_deploy_that_was_cut_off_before_the_pointer_moved_moved_nothing(host):
+    deploy_all(host, "r1", "r2").present.add("r3")
+    host.cut_off("deploy", "r3", moved=False)
+    assert host.target == "r1"
+    assert host.lived == ["r2", "r1"]
+
+
+def test_a_deploy_that_was_cut_off_behind_the_pointer_has_moved(host):
+    deploy_all(host, "r1", "r2").present.add("r3")
+    host.cut_off("deploy", "r3", moved=True)
+    assert host.target == "r2"
+    assert host.lived == ["r3", "r2", "r1"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_rollback_that_was_cut_off_is_finished_by_the_next_and_not_doubled(host, moved):
+    deploy_all(host, "r1", "r2", "r3").cut_off("rollback", "r2", moved=moved)
+    assert host.target == "r2"
+    history.record(host.path, "outcome", operation="rollback", result="live", **{"from": "r3", "to": "r2"})
+    host.live = "r2"
+    assert host.target == "r1"
+
+
+def test_a_rollback_that_was_cut_off_behind_the_pointer_rejects_what_it_left(host):
+    deploy_all(host, "r1", "r2").cut_off("rollback", "r1", moved=True)
+    assert host.rejected == {"r2"}
+
+
+def test_a_rollback_that_was_cut_off_and_whose_release_is_gone_is_not_finished(host):
+    deploy_all(host, "r1", "r2", "r3").cut_off("rollback", "r2", moved=False)
+    host.present.remove("r2")
+    assert host.target == "r1"
+
+
+def test_a_release_is_rejected_with_the_reason_that_was_given(host):
+    deploy_all(host, "r1", "r2").rollback(reason="prices are wrong")
+    assert host.reasons == {"r2": "prices are wrong"}
+
+
+def test_a_release_whose_instance_died_is_rejected_like_one_that_was_rolled_away_from(host):
+    deploy_all(host, "r1", "r2").returns("r1", "its instance died")
+    assert host.reasons == {"r2": "its instance died"}
+    assert (host.live, host.target) == ("r1", None)
+
+
+def test_a_rollback_whose_release_died_at_once_is_not_tried_once_more(host):
+    deploy_all(host, "r1", "r2", "r3").rollback()
+    host.returns("r3", "its instance died")
+    assert host.rejected == {"r2"}
+    assert host.target == "r1"
+
+
+def test_who_calls_a_release_back_has_nothing_against_the_one_that_was_live_meanwhile(host):
+    deploy_all(host, "r1", "r2").rollback()
+    host.rollback(to="r2")
+    assert host.rejected == set()
+    assert host.target == "r1"
+
+
+def test_the_latest_that_were_live_come_first_and_each_once(host):
+    deploy_all(host, "r1", "r2", "r1", "r3").present.remove("r3")
+    assert host.lived == ["r1", "r2"]
 
 
 def test_a_release_that_is_gone_from_the_host_is_passed_over(host):
@@ -153,6 +235,53 @@ def test_entries_are_readable_lines_in_the_order_of_what_happened(host):
     assert entries[-1]["by"] == "ann"
 
 
+# --- what people are told --------------------------------------------------------------------------------------------
+
+
+def test_a_move_is_told_once_with_how_it_began_and_how_it_ended(host):
+    deploy_all(host, "r1", "r2")
+    first, second = history.for_people(history.read(host.path))
+    assert (first["from"], first["to"], first["result"]) == (None, "r1", "live")
+    assert (second["by"], second["operation"], second["from"], second["to"]) == ("ann", "deploy", "r1", "r2")
+    assert second["seconds"] == 0.1
+    assert second["at"] >= first["at"]
+    assert "phase" not in second
+
+
+def test_a_move_that_failed_says_why(host):
+    entry = {"operation": "deploy", "from": None, "to": "r1", "by": "ann", "reason": ""}
+    history.record(host.path, "intent", **entry)
+    history.record(host.path, "outcome", result="failed", **{**entry, "reason": "nginx refuses"})
+    (told,) = history.for_people(history.read(host.path))
+    assert (told["result"], told["reason"]) == ("failed", "nginx refuses")
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "cut off"])
+def test_where_there_is_nothing_to_say_the_reason_is_null(host, ended):
+    entry = {"operation": "deploy", "from": None, "to": "r1", "by": "ann", "reason": ""}
+    history.record(host.path, "intent", **entry)
+    if ended:
+        history.record(host.path, "outcome", result="live", **entry)
+    (told,) = history.for_people(history.read(host.path))
+    assert told["reason"] is None
+
+
+def test_a_move_that_was_cut_off_is_told_as_that_until_it_is_ended(host):
+    deploy_all(host, "r1").cut_off("deploy", "r2", moved=True)
+    assert [one["result"] for one in history.for_people(history.read(host.path))] == ["live", "cut off"]
+    history.record(host.path, "outcome", operation="deploy", result="live", **{"from": "r1", "to": "r2"})
+    assert [one["result"] for one in history.for_people(history.read(host.path))] == ["live", "live"]
+
+
+def test_a_line_that_a_power_cut_tore_is_not_told(host):
+    deploy_all(host, "r1")
+    with host.path.open("a") as stream:
+        stream.write('{"phase": "int')
+    assert len(history.for_people(history.read(host.path))) == 1
+
+
+# --- whatever happens ------------------------------------------------------------------------------------------------
+
 RELEASES = st.sampled_from(["a", "b", "c", "d"])
 STEPS = st.one_of(
     st.tuples(st.just("deploy"), RELEASES, st.sampled_from(["live", "live", "failed"])),
@@ -189,5 +318,5 @@ def test_a_move_that_another_host_could_not_follow_is_as_if_it_had_not_been() ->
 
     entries = [outcome("deploy", None, "r1"), outcome("deploy", "r1", "r2"), outcome("deploy", "r2", "r3")]
     entries.append(outcome("restore", "r3", "r2"))
-    assert history.rejected(entries) == set()
+    assert history.rejected(entries) == {}
     assert history.rollback_target(entries, "r2", {"r1", "r2", "r3"}) == "r1"

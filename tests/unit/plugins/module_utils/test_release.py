@@ -29,6 +29,18 @@ def nobody_changes_owners(monkeypatch):
     return done
 
 
+@pytest.fixture(autouse=True)
+def settled(monkeypatch):
+    """What was made durable is noted, with whether the release was whole by then."""
+    trees = []
+
+    def settle(tree):
+        trees.append((tree, any(tree.parent.parent.glob("releases/*/release.json"))))
+
+    monkeypatch.setattr(release.disk, "settle", settle)
+    return trees
+
+
 # --- the name --------------------------------------------------------------------------------------------------------
 
 
@@ -322,33 +334,55 @@ def test_the_modules_of_a_release_are_its_own_and_no_links_to_those_it_was_adopt
 
 
 @pytest.fixture
-def recorded(layout):
-    """A release that is whole, as far as a migration asks."""
-    layout.record(ID).mkdir(parents=True, exist_ok=True)
+def recorded(layout, make_release):
+    """A whole release, as its migrations find it."""
     settings = {"STATIC_ROOT": f"{layout.code(ID)}/static", "MEDIA_ROOT": ""}
-    layout.manifest(ID).write_text(json.dumps({"settings": settings}))
+    return make_release(ID, root="backend", settings_module="shop.production", commit=None, settings=settings)
 
 
 def test_migrations_find_the_folders_that_the_unit_mounts(layout, django, recorded):
-    release.migrate(layout, wanted())
+    release.migrate(layout, ID)
     assert django.calls[0]["binds"] == {layout.static(ID): layout.code(ID) / "static"}
 
 
 def test_migrations_run_in_the_release_and_say_what_they_did(layout, django, recorded):
     django.answer = "Applying shop.0002... OK with hunter2hunter2"
-    assert release.migrate(layout, wanted()) == "Applying shop.0002... OK with ********"
+    assert release.migrate(layout, ID) == "Applying shop.0002... OK with ********"
     (call,) = django.calls
+    assert call["argv"][0] == str(layout.venv("v1") / "bin/python")
     assert call["argv"][1:4] == ["-m", "django", "migrate"]
     assert call["cwd"] == layout.code(ID) / "backend"
+    assert call["environment_file"] == layout.environment("e1")
+    assert call["environment"]["DJANGO_SETTINGS_MODULE"] == "shop.production"
+    assert (call["environment"]["RELEASE_ID"], call["environment"]["RELEASE_COMMIT"]) == (ID, "")
+    assert call["patient"], "a migration must not be cut off by the next run"
 
 
 def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django, recorded):
     django.rc, django.stderr = 1, "OperationalError: no such table for hunter2hunter2"
     with pytest.raises(ReleaseError) as caught:
-        release.migrate(layout, wanted())
+        release.migrate(layout, ID)
     assert "still serves" in str(caught.value)
     assert "no such table" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_was_undone_is_undone_no_more_once_it_is_applied_again(layout, django, recorded):
+    layout.reversal.write_text("{}")
+    django.rc = 1
+    with pytest.raises(ReleaseError):
+        release.migrate(layout, ID)
+    assert layout.reversal.exists()
+    django.rc = 0
+    release.migrate(layout, ID)
+    assert not layout.reversal.exists()
+
+
+def test_a_program_on_standard_input_runs_as_the_releases_own(layout, django, recorded):
+    release.manage(layout, ID, ["-"], stdin="print(1)")
+    (call,) = django.calls
+    assert (call["argv"][1:], call["stdin"], call["patient"]) == (["-"], "print(1)", False)
+    assert call["environment"]["PYTHONDONTWRITEBYTECODE"] == "1", "it is no longer the site's to write"
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
@@ -364,7 +398,13 @@ FILES = [
 ]
 
 
-def test_the_record_has_the_files_that_the_release_needs(layout):
+@pytest.fixture
+def built(layout):
+    """The tree of a release that has been built."""
+    layout.static(ID).mkdir(parents=True)
+
+
+def test_the_record_has_the_files_that_the_release_needs(layout, built):
     release.record(layout, wanted(files=FILES), REPORT)
     folder = layout.record(ID)
     unit = (folder / f"shop@{ID}.service").read_text()
@@ -373,7 +413,7 @@ def test_the_record_has_the_files_that_the_release_needs(layout):
     assert not (folder / "nginx/media.conf").exists()
 
 
-def test_the_manifest_makes_the_release_whole(layout):
+def test_the_manifest_makes_the_release_whole(layout, built):
     manifest = release.record(layout, wanted(files=FILES), REPORT)
     assert state.manifest(layout, ID) == json.loads(json.dumps(manifest))
     assert manifest["id"] == ID
@@ -382,7 +422,7 @@ def test_the_manifest_makes_the_release_whole(layout):
     assert "DEBUG" not in manifest["settings"]
 
 
-def test_a_record_that_fails_half_way_is_no_release(layout, monkeypatch):
+def test_a_record_that_fails_half_way_is_no_release(layout, built, monkeypatch):
     release.record(layout, wanted(files=FILES), REPORT)
     write = release.disk.write
 
@@ -397,14 +437,99 @@ def test_a_record_that_fails_half_way_is_no_release(layout, monkeypatch):
     assert state.manifest(layout, ID) is None
 
 
-def test_links_point_into_the_record(layout, tmp_path):
+def test_links_point_into_the_record(layout, built, tmp_path):
     links = [{"link": f"{tmp_path}/shop@@RELEASE@.service", "target": "shop@@RELEASE@.service"}]
     release.record(layout, wanted(files=FILES, links=links), REPORT)
     assert os.readlink(tmp_path / f"shop@{ID}.service") == str(layout.record(ID) / f"shop@{ID}.service")
 
 
 @pytest.mark.parametrize("url", ["https://cdn.example.org/static/", "/", ""])
-def test_static_files_that_nginx_can_not_serve_get_no_location(layout, url):
+def test_static_files_that_nginx_can_not_serve_get_no_location(layout, built, url):
     report = {**REPORT, "settings": {**REPORT["settings"], "STATIC_URL": url}}
     release.record(layout, wanted(files=FILES), report)
     assert not (layout.record(ID) / "nginx/static.conf").exists()
+
+
+def test_all_of_a_release_is_on_the_disk_before_the_manifest_says_so(layout, built, settled):
+    release.record(layout, wanted(files=FILES), REPORT)
+    assert settled == [(layout.release(ID), False), (layout.record(ID), False)]
+
+
+# --- the same release with another environment -----------------------------------------------------------------------
+
+UNIT = """\
+[Service]
+EnvironmentFile={env}/e1.env
+ExecStart=/srv/shop/venvs/v1/bin/gunicorn --bind=unix:/run/shop/{id}/app.sock
+Environment=RELEASE_ID={id}
+"""
+
+
+@pytest.fixture
+def proven(layout, django, built, tmp_path, monkeypatch):
+    """A release of environment e1 that is live, and a host whose links to units lie under tmp_path."""
+    point = release.disk.point
+
+    def point_here(link, target):
+        point(tmp_path / "units" / link.name if link.parent == Path("/etc/systemd/system") else link, target)
+
+    (tmp_path / "units").mkdir()
+    monkeypatch.setattr(release.disk, "point", point_here)
+    layout.environment("e2").write_text('SECRET_KEY="other"\n')
+    (layout.static(ID) / "app.css").write_text("css")
+    files = [
+        {"path": "shop@@RELEASE@.service", "content": UNIT.format(env=layout.etc / "env", id=ID)},
+        {
+            "path": "nginx/static.conf",
+            "content": f"add_header X-Release {ID};\nalias /srv/shop/releases/{ID}/static/;\n",
+        },
+    ]
+    release.record(layout, wanted(files=files), REPORT)
+    return ID
+
+
+def test_a_release_has_one_twin_for_each_environment(layout, proven):
+    other = release.with_environment(layout, ID, "e2")
+    assert other != ID
+    assert release.with_environment(layout, ID, "e2") == other
+    assert release.with_environment(layout, ID, "e1") == ID
+    assert sorted(state.manifests(layout)) == sorted([ID, other])
+
+
+def test_a_twin_is_told_apart_everywhere(layout, proven, tmp_path):
+    other = release.with_environment(layout, ID, "e2")
+    unit = (layout.record(other) / f"shop@{other}.service").read_text()
+    assert unit == UNIT.format(env=layout.etc / "env", id=other).replace("e1.env", "e2.env")
+    nginx = (layout.record(other) / "nginx/static.conf").read_text()
+    assert nginx == f"add_header X-Release {other};\nalias /srv/shop/releases/{other}/static/;\n"
+    assert os.readlink(tmp_path / "units" / f"shop@{other}.service") == str(
+        layout.record(other) / f"shop@{other}.service"
+    )
+
+
+def test_a_twins_manifest_says_what_it_was_made_from(layout, proven):
+    other = release.with_environment(layout, ID, "e2")
+    before, after = state.manifest(layout, ID), state.manifest(layout, other)
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {"id", "environment", "files", "build", "made_from"}
+    assert (after["id"], after["environment"], after["made_from"]) == (other, "e2", ID)
+    assert set(after["files"]) == {f"shop@{other}.service", "nginx/static.conf"}
+    assert after["files"]["nginx/static.conf"] != before["files"]["nginx/static.conf"]
+
+
+def test_a_twin_shares_its_files_and_leaves_the_release_as_it_was(layout, proven):
+    record = {path: path.read_text() for path in layout.record(ID).rglob("*") if path.is_file()}
+    other = release.with_environment(layout, ID, "e2")
+    assert (layout.static(other) / "app.css").samefile(layout.static(ID) / "app.css")
+    assert {path: path.read_text() for path in layout.record(ID).rglob("*") if path.is_file()} == record
+
+
+def test_a_twin_whose_making_was_cut_off_is_made_anew(layout, proven):
+    other = release.with_environment(layout, ID, "e2")
+    layout.manifest(other).unlink()
+    (layout.record(other) / "nginx/left-over.conf").touch()
+    (layout.release(other) / "left-over").touch()
+    assert release.with_environment(layout, ID, "e2") == other
+    assert state.manifest(layout, other)
+    assert not list(layout.record(other).rglob("left-over*"))
+    assert os.listdir(layout.release(other)) == os.listdir(layout.release(ID))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,15 @@ SECRET = 'hunter2 with "quotes" and $dollars'
 
 
 @pytest.fixture
-def systemd(monkeypatch, tmp_path):
+def systemd(monkeypatch):
     """Notes how systemd-run is called, and what its environment files hold at that moment."""
-    mkstemp = tempfile.mkstemp
-    monkeypatch.setattr(sandbox.tempfile, "mkstemp", lambda dir, **how: mkstemp(dir=tmp_path, **how))
 
     def run(argv, **how):
         if argv[0] == "systemctl":
             run.asked.append([str(part) for part in argv[1:]])
-            return subprocess.CompletedProcess(argv, run.active.pop(0) if run.active else 3)
+            state = run.states.pop(0) if run.states else "inactive"
+            said = f"Id={argv[-1]}\nActiveState={state}\n" if argv[1] == "show" else ""
+            return subprocess.CompletedProcess(argv, 0 if state == "active" else 3, said, "")
         run.argv = [str(part) for part in argv]
         run.stdin = how.get("input")
         run.files = [Path(one.split("=", 2)[2]) for one in run.argv if one.startswith("--property=EnvironmentFile=")]
@@ -34,7 +33,7 @@ def systemd(monkeypatch, tmp_path):
             raise OSError("no systemd-run")
         return subprocess.CompletedProcess(argv, 3, "out", "err")
 
-    run.breaks, run.asked, run.active = False, [], []
+    run.breaks, run.asked, run.states = False, [], []
     monkeypatch.setattr(subprocess, "run", run)
     return run
 
@@ -72,13 +71,24 @@ def test_a_command_runs_as_the_site_in_the_sandbox_and_writes_where_it_may(layou
 
 
 def test_what_a_run_that_was_cut_off_left_at_work_is_stopped(layout, systemd):
-    systemd.active = [0, 0]
+    systemd.states = ["active"]
     sandbox.run(layout, "build", ["/bin/true"])
     assert ["stop", "switchyard-build@shop.service"] in systemd.asked
 
 
 def test_a_migration_that_is_still_at_work_is_waited_for(layout, systemd, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    systemd.active = [0, 0, 3]
+    systemd.states = ["active", "deactivating"]
     sandbox.run(layout, "migrate", ["/bin/true"], patient=True)
-    assert [asked[0] for asked in systemd.asked] == ["is-active"] * 3
+    assert [asked[0] for asked in systemd.asked] == ["show"] * 3
+
+
+def test_what_a_killed_run_left_behind_is_in_nobodys_way_and_does_not_pile_up(layout, systemd):
+    systemd.breaks = True
+    before = sorted(layout.run.iterdir())
+    (layout.run / "build.env").write_text('STALE="1"\n')
+    (layout.run / ".build.env.partial").write_text("ST")
+    with pytest.raises(OSError, match="no systemd-run"):
+        sandbox.run(layout, "build", ["/bin/true"], environment={"NAME": "new"})
+    assert systemd.variables == {"NAME": "new"}
+    assert sorted(layout.run.iterdir()) == before

@@ -36,17 +36,12 @@ def unmarked(monkeypatch, tmp_path):
     return tmp_path / "marker"
 
 
-def make_release(layout, name, **manifest):
-    layout.record(name).mkdir(exist_ok=True)
-    layout.manifest(name).write_text(json.dumps({"id": name, **manifest}))
-
-
-def test_a_release_is_whole_by_its_manifest(layout):
-    make_release(layout, "a" * 12, stack="one")
+def test_a_release_is_whole_by_its_manifest(layout, make_release):
+    make_release("a" * 12, stack="one")
     layout.record("b" * 12).mkdir()
     layout.record("c" * 12).mkdir()
     layout.manifest("c" * 12).write_text('{"id": "ccc')
-    assert state.manifests(layout) == {"a" * 12: {"id": "a" * 12, "stack": "one"}}
+    assert {name: one["stack"] for name, one in state.manifests(layout).items()} == {"a" * 12: "one"}
 
 
 def test_a_bare_host_has_nothing(layout):
@@ -127,9 +122,9 @@ def quiet_host(says, no_accounts, unmarked):
     return says
 
 
-def test_everything_that_a_deploy_decides_on_is_read_in_one_go(layout, quiet_host):
+def test_everything_that_a_deploy_decides_on_is_read_in_one_go(layout, quiet_host, make_release):
     for name in ("a" * 12, "b" * 12):
-        make_release(layout, name)
+        make_release(name)
         history.record(layout.history, "outcome", operation="deploy", result="live", **{"from": None, "to": name})
     disk.point(layout.current, f"releases/{'b' * 12}")
     found = read(layout)
@@ -137,6 +132,36 @@ def test_everything_that_a_deploy_decides_on_is_read_in_one_go(layout, quiet_hos
     assert set(found["releases"]) == {"a" * 12, "b" * 12}
     assert found["rollback_target"] == "a" * 12
     assert found["rejected"] == []
+    assert found["lived"] == ["b" * 12, "a" * 12]
+    assert found["undone"] is None
+
+
+def test_a_release_whose_environment_was_forgotten_can_not_start_and_is_no_target(layout, quiet_host, make_release):
+    for name in ("a" * 12, "b" * 12, "c" * 12):
+        make_release(name, environment=f"e-{name}")
+        history.record(layout.history, "outcome", operation="deploy", result="live", **{"from": None, "to": name})
+    disk.point(layout.current, f"releases/{'c' * 12}")
+    layout.environment(f"e-{'b' * 12}").unlink()
+    found = read(layout)
+    assert state.startable(layout, found["releases"]) == {"a" * 12, "c" * 12}
+    assert found["rollback_target"] == "a" * 12
+
+
+def test_a_move_that_was_cut_off_behind_the_pointer_is_where_the_host_stands(layout, quiet_host, make_release):
+    for name in ("a" * 12, "b" * 12):
+        make_release(name)
+    history.record(layout.history, "outcome", operation="deploy", result="live", **{"from": None, "to": "a" * 12})
+    history.record(layout.history, "intent", operation="deploy", **{"from": "a" * 12, "to": "b" * 12})
+    disk.point(layout.current, f"releases/{'b' * 12}")
+    found = read(layout)
+    assert (found["live"], found["lived"]) == ("b" * 12, ["b" * 12, "a" * 12])
+    assert found["rollback_target"] == "a" * 12
+
+
+@pytest.mark.parametrize(("note", "undone"), [('{"by": "0123456789ab"}', "0123456789ab"), ('{"by', None)])
+def test_whose_migrations_a_rollback_undid_that_went_no_further_is_known(layout, quiet_host, note, undone):
+    layout.reversal.write_text(note)
+    assert read(layout)["undone"] == undone
 
 
 def test_a_pointer_to_a_release_that_is_gone_is_no_live_release(layout, quiet_host):

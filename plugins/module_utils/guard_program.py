@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Acts, on the host and by itself, on the notes that runs leave it: see guard.
+
+Within the settle time after a cutover it takes traffic back from an instance that dies. An old instance it stops when
+its last connection is gone, or when the drain time is over: the application itself closes its WebSockets then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    cutover,
+    gate,
+    guard,
+    lease,
+    retention,
+    state,
+    units,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+LOOKS_EVERY = 0.5
+SWEEP_TAKES = 600
+HELD = ("02", "03")  # St in /proc/net/unix: waiting to be accepted, and connected
+
+
+def run(layout: Layout) -> None:
+    """Look at the notes until nothing is left to do."""
+    with guard.notes(layout) as noted:
+        guard.sign_on(noted)
+    while True:
+        with guard.notes(layout) as noted:
+            back = _way_back(layout, noted)
+            due = [
+                release
+                for release, ending in noted["ending"].items()
+                if not (back and release == back["back_to"]) and _is_due(layout, release, ending)
+            ]
+            for release in due:
+                noted["ending"][release]["stopping"] = True
+            gone = [release for release in due if not _is_left(layout, release)]
+            for release in gone:
+                del noted["ending"][release]
+            over = not (noted["ending"] or noted["watch"] or gone)
+            if over:
+                guard.sign_off(noted)
+        if over:
+            return
+        if back:
+            _attempt(_go_back, layout, back)
+            _forget(layout, back)
+        for release in set(due).difference(gone):
+            _stop(layout, release)
+        if gone:
+            _attempt(_sweep, layout)
+        time.sleep(LOOKS_EVERY)
+
+
+def _attempt(what: Callable[..., None], *arguments: Any) -> None:
+    """What goes wrong with one instance keeps no other from being seen to."""
+    try:
+        what(*arguments)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        print(problem, flush=True)
+
+
+# --- old instances ---------------------------------------------------------------------------------------------------
+
+
+def _is_due(layout: Layout, release: str, ending: dict[str, Any]) -> bool:
+    now = time.monotonic()
+    if ending["stopping"] or now >= ending["until"]:
+        return True
+    if ending["idle_from"] is None or now < ending["idle_from"]:
+        return False
+    return not connections(layout, release) and not nginx_workers_from_before(ending["noted"])
+
+
+def connections(layout: Layout, release: str, table: Path = Path("/proc/net/unix")) -> int:
+    """How many connections an instance holds on its socket."""
+    path = str(layout.socket(release))
+    rows = [line.split() for line in table.read_text().splitlines()]
+    return sum(1 for row in rows if row[-1] == path and row[5] in HELD)
+
+
+def nginx_workers_from_before(moment: float, processes: Path = Path("/proc")) -> int:
+    """How many workers of nginx, begun before that moment, finish what they have.
+
+    One of them may read an upload still, and hand it to the old instance when it is complete.
+    """
+    ticks, found = os.sysconf("SC_CLK_TCK"), 0
+    for folder in processes.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            title = (folder / "cmdline").read_bytes()
+            if title.startswith(b"nginx: worker process is shutting down"):
+                started = int((folder / "stat").read_text().rpartition(")")[2].split()[19]) / ticks
+                found += started < moment
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def _is_left(layout: Layout, release: str) -> bool:
+    """Whether it is to be stopped still. The live one never is."""
+    return state.live_release(layout) != release and units.is_at_work(layout.unit(release))
+
+
+def _stop(layout: Layout, release: str) -> None:
+    """Have systemd stop it, and don't wait: another instance may need the guard meanwhile."""
+    subprocess.run(["systemctl", "stop", "--no-block", layout.unit(release)], check=False)
+
+
+def _sweep(layout: Layout) -> None:
+    """Now that an instance has ended, its release may be one too many. A run that is under way sees to that itself."""
+    token = f"guard-{os.getpid()}"
+    try:
+        lease.take(layout, {"token": token, "by": "the host itself", "purpose": "a clean-up", "silence": SWEEP_TAKES})
+    except lease.HeldError:
+        return
+    try:
+        removed = retention.sweep(layout, retention.kept(layout))
+        if removed:
+            print(f"removed {', '.join(removed)}", flush=True)
+    finally:
+        lease.free(layout, token)
+
+
+# --- the new instance ------------------------------------------------------------------------------------------------
+
+
+def _has_died(layout: Layout, watch: dict[str, Any]) -> bool:
+    instance = units.state_of(layout.unit(watch["release"]))
+    return instance is not None and (instance["MainPID"], instance["NRestarts"]) != (watch["pid"], watch["restarts"])
+
+
+def _way_back(layout: Layout, noted: guard.Notes) -> dict[str, Any] | None:
+    """The watch, where it calls for the way back; it stays noted until that has been gone. One that is over goes."""
+    watch = noted["watch"]
+    if not watch:
+        return None
+    if _has_died(layout, watch):
+        return watch
+    if time.monotonic() >= watch["until"]:
+        noted["watch"] = None
+    return None
+
+
+def _forget(layout: Layout, watch: dict[str, Any]) -> None:
+    with guard.notes(layout) as noted:
+        if noted["watch"] == watch:
+            noted["watch"] = None
+
+
+def _cause(layout: Layout, watch: dict[str, Any]) -> str:
+    manifest = state.manifest(layout, watch["release"])
+    try:
+        return gate.cause(layout, manifest, layout.unit(watch["release"]), watch["since"]) if manifest else ""
+    except OSError:
+        return ""
+
+
+def _go_back(layout: Layout, watch: dict[str, Any]) -> None:
+    unit = layout.unit(watch["release"])
+    reason = f"its instance died within {watch['seconds']:.0f} s of the cutover. {_cause(layout, watch)}".strip()
+    outcome = cutover.move(
+        cutover.Plan(
+            site=layout.site,
+            release=watch["back_to"],
+            operation="return",
+            by="the host itself",
+            reason=f"{reason} journalctl -u {unit} has all of it.",
+            only_from=watch["release"],
+            edge=watch["edge"],
+            drain=watch["drain"],
+            settle=0,
+        )
+    )
+    print(f"{watch['release']}: {reason} {outcome.message}", flush=True)
+
+
+def main(plan_file: str, _outcome_file: str) -> None:
+    """Run as a program: see to the site that the plan names."""
+    run(Layout(json.loads(Path(plan_file).read_text())["site"]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chooses the release to go back to, and says what the database would keep that it does not know."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    django_reversal,
+    history,
+    masking,
+    release,
+    state,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+class RollbackError(Exception):
+    """There is no way back like this; the message is for the user, and nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """Migrations to be undone.
+
+    :param by: the release whose code knows them
+    :param targets: app -> the migration that it goes back to; None for none at all
+    :param steps: the migrations, in the order in which they are undone
+    """
+
+    by: str
+    targets: dict[str, str | None]
+    steps: list[str]
+
+
+def choose(layout: Layout, to: str, environment: str) -> str:
+    """The release to go back to.
+
+    :param to: the identifier that the user named, or nothing
+    :param environment: proven, for the one that the release had, or current, for the live release's
+    """
+    found = state.releases(layout)
+    # With today's environment one that was forgotten is not missed; without, the user is told of it.
+    entries, live = history.read(layout.history), state.live_release(layout)
+    target = to or found["rollback_target"] or history.rollback_target(entries, live, set(found["releases"]))
+    if environment == "current" and not to:
+        target = history.rollback_target(entries, live, set(found["releases"]))
+    if not target or target not in found["releases"]:
+        what = (
+            f"rollback_to {to} is no release here"
+            if to
+            else "no release was live before this one, so there is nothing to go back to"
+        )
+        raise RollbackError(
+            f"{what}. The host has had live, the latest first: {', '.join(found['lived']) or 'none'}; "
+            f"rolled away from: {', '.join(found['rejected']) or 'none'}. Nothing was changed."
+        )
+    if environment == "current":
+        return target
+    if target not in state.startable(layout, found["releases"]):
+        digest = found["releases"][target]["environment"]
+        raise RollbackError(
+            f"{target} can't start: its environment {digest} was forgotten. Take it back with the environment of "
+            "today: -e rollback_environment=current. Nothing was changed."
+        )
+    return target
+
+
+def current_environment(layout: Layout) -> str:
+    """The environment that is in force today: the live release's."""
+    live = state.live_release(layout)
+    manifest = state.manifest(layout, live) if live else None
+    if manifest is None:
+        raise RollbackError(
+            "rollback_environment=current needs a live release, whose environment it takes. There is none."
+        )
+    return manifest["environment"]
+
+
+def left_applied(layout: Layout, target: str) -> dict[str, list[str]]:
+    """The migrations that releases since have applied and that the target does not know, by app."""
+    known = {name: one["migrations"].get("known", {}) for name, one in state.manifests(layout).items()}
+    applied: set[tuple[str, str]] = set()
+    for entry in history.ended(history.read(layout.history), state.live_release(layout)):
+        if entry["operation"] == "deploy":
+            applied |= _pairs(known.get(entry["to"], {}))
+        if entry["result"] == "live":  # where it failed they were applied again
+            applied -= {_pair(name) for name in entry.get("reversed", ())}
+    left: dict[str, list[str]] = {}
+    for app, name in sorted(applied - _pairs(known.get(target, {}))):
+        left.setdefault(app, []).append(name)
+    return left
+
+
+def plan_reversal(layout: Layout, target: str, left: Mapping[str, list[str]]) -> Reversal | None:
+    """How the migrations would be undone, asked of the code that knows them. Changes nothing."""
+    if not left:
+        return None
+    by = _who_knows(layout, left)
+    after = state.manifests(layout)[target]["migrations"]["after"]
+    targets = {app: after.get(app) for app in left}
+    steps = _ask(layout, by, targets, undo=False)
+    obstacles = [f"  {step['name']}: {what}" for step in steps for what in step["obstacles"]]
+    if obstacles:
+        raise RollbackError(
+            "rollback_migrations=reverse: these migrations can't be undone, for they have no way back in the code of "
+            f"{by}:\n"
+            + "\n".join(obstacles)
+            + "\nGo back without undoing any: -e rollback_migrations=keep. Nothing was changed."
+        )
+    return Reversal(by, targets, [step["name"] for step in steps])
+
+
+def reverse(layout: Layout, reversal: Reversal) -> list[str]:
+    """Undo the migrations; return those that were undone.
+
+    The note says to the next run, if this one goes no further, whose migrations are missing.
+    """
+    disk.write(layout.reversal, json.dumps({"by": reversal.by}).encode() + b"\n", 0o644)
+    return [step["name"] for step in _ask(layout, reversal.by, reversal.targets, undo=True)]
+
+
+def _who_knows(layout: Layout, left: Mapping[str, list[str]]) -> str:
+    """The release whose code has all of the migrations: the live one, or the latest that was."""
+    found = state.releases(layout)
+    for name in dict.fromkeys([found["live"], *found["lived"]]):
+        if name in found["releases"] and _pairs(left) <= _pairs(found["releases"][name]["migrations"].get("known", {})):
+            return name
+    names = ", ".join(f"{app}.{name}" for app, name in sorted(_pairs(left)))
+    raise RollbackError(
+        f"rollback_migrations=reverse: no release on the host has the code of {names}. Go back with "
+        "-e rollback_migrations=keep, or undo them by hand. Nothing was changed."
+    )
+
+
+def _ask(layout: Layout, by: str, targets: Mapping[str, str | None], undo: bool) -> list[dict[str, Any]]:
+    marker = secrets.token_hex(16)
+    question = {"marker": marker, "targets": dict(targets), "undo": undo}
+    program = inspect.getsource(django_reversal).replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1)
+    done = release.manage(layout, by, ["-"], stdin=program, patient=True)
+    _before, found, answer = done.stdout.rpartition(marker)
+    if not found:
+        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), release.variables_of(layout, by))
+        what = "undone" if undo else "asked about the way back"
+        raise RollbackError(f"The migrations could not be {what}, with the code of {by}:\n{said[-2000:]}")
+    return json.JSONDecoder().raw_decode(answer)[0]
+
+
+def _pairs(names: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
+    return {(app, name) for app, each in names.items() for name in each}
+
+
+def _pair(name: str) -> tuple[str, str]:
+    app, _dot, migration = name.partition(".")
+    return app, migration

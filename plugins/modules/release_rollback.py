@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_rollback
+short_description: Chooses the release to go back to, starts it and probes it
+version_added: 1.0.0
+description:
+  - The release comes from the history on the host, never from a file's time. It is the last one that was live and
+    healthy before this one and that nobody has rolled away from since.
+  - Takes the lease on the site, so that no second run is at work on it at the same time.
+  - Says which migrations stay applied that the release does not know, or plans how they are undone, and refuses, before
+    anything changes, where one can't be.
+  - Starts the instance where it doesn't run, and sends it the probes that it passed on its day. Nothing that is live is
+    touched.
+extends_documentation_fragment:
+  - switchyard.django.attributes
+  - switchyard.django.claim
+options:
+  to:
+    description: The identifier of a release; empty to let the history choose.
+    type: str
+    default: ""
+  environment:
+    description: V(proven) for the environment that the release had, V(current) for the one of the live release.
+    type: str
+    choices: [proven, current]
+    default: proven
+  migrations:
+    description: V(keep) leaves them applied, V(reverse) plans how they are undone.
+    type: str
+    choices: [keep, reverse]
+    default: keep
+  successes:
+    description: How many rounds of probes in a row must pass.
+    type: int
+    default: 3
+  deadline:
+    description: The seconds in all that the instance has.
+    type: float
+    default: 60
+author: switchyard.django contributors (@switchyard)
+"""
+
+EXAMPLES = r"""
+- name: The release to go back to has passed its gate
+  switchyard.django.release_rollback:
+    site: shop
+  register: rollback
+"""
+
+RETURN = r"""
+lease:
+  description: By which the modules that follow know the run; empty in check mode.
+  type: str
+  returned: success
+release:
+  description: The identifier of the release to go back to.
+  type: str
+  returned: success
+left:
+  description: The migrations that it does not know and that are applied.
+  type: list
+  elements: str
+  returned: success
+reversal:
+  description: How they are undone, for M(switchyard.django.release_reverse); empty where none is.
+  type: dict
+  returned: success
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, release, rollback, state
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **lease.CLAIM,
+            "to": {"type": "str", "default": ""},
+            "environment": {"type": "str", "choices": ["proven", "current"], "default": "proven"},
+            "migrations": {"type": "str", "choices": ["keep", "reverse"], "default": "keep"},
+            "successes": {"type": "int", "default": 3},
+            "deadline": {"type": "float", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    layout, wanted = Layout(module.params["site"]), module.params
+    begun = lease.begin(layout, wanted["claim"], module.exit_json, module.warn)
+    try:
+        target = rollback.choose(layout, wanted["to"], wanted["environment"])
+        left = rollback.left_applied(layout, target)
+        reversal = rollback.plan_reversal(layout, target, left) if wanted["migrations"] == "reverse" else None
+        if wanted["environment"] == "current" and not module.check_mode:
+            target = release.with_environment(layout, target, rollback.current_environment(layout))
+    except rollback.RollbackError as problem:
+        module.fail_json(msg=f"{layout.site}: {problem}", **begun)
+    told = {
+        "release": target,
+        "left": [f"{app}.{name}" for app, names in left.items() for name in names],
+        "reversal": asdict(reversal) if reversal else {},
+        **begun,
+    }
+    running = target in state.running_instances(layout)
+    if module.check_mode or (running and target == state.live_release(layout)):
+        module.exit_json(changed=module.check_mode and not running, **told)
+    limits = Limits(successes=wanted["successes"], interval=0.1, deadline=wanted["deadline"])
+    passed = gate.admit(layout, target, state.manifest(layout, target), limits)
+    if not passed.ok:
+        module.fail_json(
+            msg=f"{target} did not pass its gate; nothing that is live was touched.\n{passed.message}", **begun
+        )
+    module.exit_json(changed=passed.started, **told)
+
+
+if __name__ == "__main__":
+    main()

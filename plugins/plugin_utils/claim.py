@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's part of the lease: who asks for it, and whether the run that has it still lives."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.switchyard.django.plugins.module_utils import lease
+
+SILENCE_IN_COMPANY = 900
+
+
+class ClaimingActionModule(ActionBase):
+    """Runs the module of the same name, which takes the lease before it does anything else."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        wait = self._task.args.get("lock_wait", 0)
+        if self._play_context.check_mode:  # which changes nothing, so it is in nobody's way
+            return {**result, **self._execute_module(module_args={**self._task.args, "claim": {}}, task_vars=task_vars)}
+        claim = {
+            "token": secrets.token_hex(8),
+            "by": by(),
+            "purpose": self._task.args.get("purpose", "a run"),
+            "process": process(),
+            # A host has nothing to do while another of the site is at work: it hears of the run when that one is done.
+            "silence": lease.SILENCE if len(task_vars["ansible_play_hosts"]) == 1 else SILENCE_IN_COMPANY,
+        }
+        answer = self._ask(claim, task_vars)
+        if held := answer.get("held"):
+            dead = is_dead(held["process"])
+            if not dead:
+                Display().display(f"{task_vars['inventory_hostname']}: waits for {held['described']}, {wait} s at most")
+            answer = self._ask({**claim, "wait": float(wait), "instead_of": held["token"] if dead else ""}, task_vars)
+        if held := answer.get("held"):
+            raise AnsibleActionFail(
+                f"{self._task.args['site']}: another run is at work on {task_vars['inventory_hostname']}: "
+                f"{held['described']}. Waited {wait} s (cutover_lock_wait). Nothing was changed. Let it end, or wait "
+                "longer, for example with -e cutover_lock_wait=600."
+            )
+        return {**result, **answer}
+
+    def _ask(self, claim: Mapping[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        arguments = {name: value for name, value in self._task.args.items() if name not in ("lock_wait", "purpose")}
+        return self._execute_module(module_args={**arguments, "claim": dict(claim)}, task_vars=task_vars)
+
+
+def by() -> str:
+    """Who runs ansible-playbook, and where."""
+    try:
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def process() -> dict[str, Any]:
+    """Where the run is found by another one: the machine since its boot, the namespace of its PIDs, PID and start."""
+    pid = os.getppid()  # this is a worker's process; the run is its parent
+    return {"machine": _machine(), "pid": pid, "started": _started(pid)}
+
+
+def is_dead(other: Mapping[str, Any]) -> bool:
+    """Whether a run was on this machine and is no more. Of another machine's nothing is known from here."""
+    here = _machine()
+    return bool(here) and other.get("machine") == here and _started(other.get("pid", 0)) != other.get("started")
+
+
+def _machine() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

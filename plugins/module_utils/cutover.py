@@ -40,7 +40,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
 WELCOME = Limits(connect_timeout=2, read_timeout=10, deadline=10, interval=0.2)
 # nginx takes up a new configuration some time after it was told to.
-EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.05, deadline=20)
+EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.02, deadline=20)
 
 
 class CutoverError(Exception):
@@ -71,7 +71,7 @@ class Plan:
     reversed: list[str] = field(default_factory=list)
     only_from: str = ""
     edge: dict[str, str | None] = field(default_factory=dict)
-    drain: int = 30
+    drain: int = 120
     settle: int = 10
 
 
@@ -268,11 +268,8 @@ def _require_instance(layout: Layout, release: str) -> None:
 
 def _require_welcome(layout: Layout, plan: Plan) -> None:
     """Ask the instance by the name under which visitors come today, before any of them does."""
-    report = probe(
-        Target(unix_socket=str(layout.socket(plan.release))),
-        _visits(layout, plan.release, _edge(layout, plan)),
-        WELCOME,
-    )
+    page, _handshake = _visits(layout, plan.release, _edge(layout, plan))
+    report = probe(Target(unix_socket=str(layout.socket(plan.release))), page, WELCOME)
     if not report.ok:
         raise CutoverError(
             f"{plan.release} does not serve the names that the site has now: {report.failure}: {report.evidence} "
@@ -361,7 +358,9 @@ def _edge(layout: Layout, plan: Plan | None = None) -> dict[str, Any]:
     return json.loads(text)
 
 
-def _visits(layout: Layout, release: str, edge: dict[str, Any], headers: dict[str, str] | None = None) -> list[Check]:
+def _visits(
+    layout: Layout, release: str, edge: dict[str, Any], headers: dict[str, str] | None = None
+) -> tuple[list[Check], list[Check]]:
     """The release's probes, under a name that the site has today: it may have had others on the release's day."""
     wanted = json.loads(layout.manifest(release).read_text())["gate"]
     host = wanted["host"] if wanted["host"] in edge["hosts"] else edge["hosts"][0]
@@ -371,7 +370,7 @@ def _visits(layout: Layout, release: str, edge: dict[str, Any], headers: dict[st
 def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
     edge = _edge(layout)
     visits = _visits(layout, release, edge, {gate.RELEASE_HEADER: release})
-    return probe(Target(port=int(edge["port"])), visits, limits)
+    return gate.ask(Target(port=int(edge["port"])), visits, limits)
 
 
 def _require_answer(layout: Layout, release: str) -> None:

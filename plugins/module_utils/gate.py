@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, env_file, guard, host_program, units
@@ -40,8 +40,10 @@ class Passed:
     message: str
 
 
-def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None) -> list[Check]:
-    """The probes that a release must pass, as its manifest names them, with the very headers that the edge sends."""
+def checks(
+    wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None
+) -> tuple[list[Check], list[Check]]:
+    """What a release is asked for, its page and its WebSocket, with the very headers that the edge sends."""
     headers = {
         "Host": wanted["host"],
         "X-Forwarded-Proto": wanted["scheme"],
@@ -50,10 +52,19 @@ def checks(wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None
         "X-Real-IP": "127.0.0.1",
         "User-Agent": "switchyard-probe",
     }
-    found: list[Check] = [HttpCheck(wanted["health_path"], headers=headers, response_headers=response_headers or {})]
-    if wanted["websocket_path"]:
-        found.append(WebSocketCheck(wanted["websocket_path"], headers=headers))
-    return found
+    page: list[Check] = [HttpCheck(wanted["health_path"], headers=headers, response_headers=response_headers or {})]
+    path = wanted["websocket_path"]
+    handshake: list[Check] = [WebSocketCheck(path, headers=headers)] if path else []
+    return page, handshake
+
+
+def ask(
+    target: Target, checks: tuple[list[Check], list[Check]], limits: Limits, give_up: UnitWatch | None = None
+) -> Report:
+    """Ask for the page as often as the limits say, and then for one handshake: its orderly close takes its time."""
+    page, handshake = checks
+    report = probe(target, page, limits, give_up)
+    return probe(target, handshake, replace(limits, successes=1), give_up) if report.ok and handshake else report
 
 
 def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Limits) -> Passed:
@@ -66,7 +77,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
-    report = probe(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
+    report = ask(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
     if report.ok:
         message = f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms"
         try:

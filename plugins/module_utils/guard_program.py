@@ -188,6 +188,8 @@ def _go_back(layout: Layout, watch: dict[str, Any]) -> None:
         )
     )
     print(f"{watch['release']}: {reason} {outcome.message}", flush=True)
+    if outcome.moved:  # or systemd would start it again and again
+        _stop(layout, watch["release"])
 
 
 def main(plan_file: str, _outcome_file: str) -> None:

@@ -26,7 +26,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import disk
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # Between two of its tasks a run is silent for a moment; one that is silent for so many seconds is taken for dead.
-SILENCE = 60
+SILENCE = 120
 RENEWED_EVERY = 2
 
 # What the modules are told with which a run begins, and those that come after.

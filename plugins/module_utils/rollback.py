@@ -48,30 +48,43 @@ def choose(layout: Layout, to: str, environment: str) -> str:
     :param environment: proven, for the one that the release had, or current, for the live release's
     """
     found = state.releases(layout)
-    # With today's environment one that was forgotten is not missed; without, the user is told of it.
     entries, live = history.read(layout.history), state.live_release(layout)
-    target = to or found["rollback_target"] or history.rollback_target(entries, live, set(found["releases"]))
-    if environment == "current" and not to:
-        target = history.rollback_target(entries, live, set(found["releases"]))
+    startable = state.startable(layout, found["releases"])
+    # With today's environment one that was forgotten is not missed; without, the user is told of it.
+    target = to or (found["rollback_target"] if environment == "proven" else None)
+    target = target or history.rollback_target(entries, live, set(found["releases"]))
     if not target or target not in found["releases"]:
-        what = (
-            f"rollback_to {to} is no release here"
-            if to
-            else "no release was live before this one, so there is nothing to go back to"
-        )
-        raise RollbackError(
-            f"{what}. The host has had live, the latest first: {', '.join(found['lived']) or 'none'}; "
-            f"rolled away from: {', '.join(found['rejected']) or 'none'}. Nothing was changed."
-        )
-    if environment == "current":
-        return target
-    if target not in state.startable(layout, found["releases"]):
+        raise RollbackError(f"{_no_way_back(to, found)} {_what_there_is(found, startable)} Nothing was changed.")
+    if environment == "proven" and target not in startable:
         digest = found["releases"][target]["environment"]
         raise RollbackError(
             f"{target} can't start: its environment {digest} was forgotten. Take it back with the environment of "
             "today: -e rollback_environment=current. Nothing was changed."
         )
+    missing = _missing(layout, target)
+    if missing:
+        raise RollbackError(
+            f"{target} needs migrations that a rollback has undone: {', '.join(missing)}. Deploy its version instead, "
+            "which applies them: site.yml with -e release_retry=true. Nothing was changed."
+        )
     return target
+
+
+def _no_way_back(to: str, found: Mapping[str, Any]) -> str:
+    if to:
+        return f"rollback_to {to} is no release here."
+    if set(found["lived"]) - {found["live"]}:
+        return "None of the releases that were live before this one can be gone back to: name one with -e rollback_to=."
+    return "No release was live before this one, so there is nothing to go back to."
+
+
+def _what_there_is(found: Mapping[str, Any], startable: set[str]) -> str:
+    told = {
+        "The host has had live, the latest first": found["lived"],
+        "rolled away from": found["rejected"],
+        "environment forgotten": sorted(set(found["releases"]) - startable),
+    }
+    return "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in told.items()) + "."
 
 
 def current_environment(layout: Layout) -> str:
@@ -87,17 +100,36 @@ def current_environment(layout: Layout) -> str:
 
 def left_applied(layout: Layout, target: str) -> dict[str, list[str]]:
     """The migrations that releases since have applied and that the target does not know, by app."""
-    known = {name: one["migrations"].get("known", {}) for name, one in state.manifests(layout).items()}
+    applied, _undone = _applied_and_undone(layout)
+    left: dict[str, list[str]] = {}
+    for app, name in sorted(applied - _pairs(_known(layout).get(target, {}))):
+        left.setdefault(app, []).append(name)
+    return left
+
+
+def _missing(layout: Layout, target: str) -> list[str]:
+    """The migrations of the target that a rollback has undone since."""
+    _applied, undone = _applied_and_undone(layout)
+    return [f"{app}.{name}" for app, name in sorted(undone & _pairs(_known(layout).get(target, {})))]
+
+
+def _known(layout: Layout) -> dict[str, dict[str, list[str]]]:
+    return {name: one["migrations"].get("known", {}) for name, one in state.manifests(layout).items()}
+
+
+def _applied_and_undone(layout: Layout) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """What the history says of the database: every deploy applies all that its release knows."""
+    known = _known(layout)
     applied: set[tuple[str, str]] = set()
+    undone: set[tuple[str, str]] = set()
     for entry in history.ended(history.read(layout.history), state.live_release(layout)):
         if entry["operation"] == "deploy":
             applied |= _pairs(known.get(entry["to"], {}))
+            undone -= _pairs(known.get(entry["to"], {}))
         if entry["result"] == "live":  # where it failed they were applied again
-            applied -= {_pair(name) for name in entry.get("reversed", ())}
-    left: dict[str, list[str]] = {}
-    for app, name in sorted(applied - _pairs(known.get(target, {}))):
-        left.setdefault(app, []).append(name)
-    return left
+            undone |= {_pair(name) for name in entry.get("reversed", ())}
+            applied -= undone
+    return applied, undone
 
 
 def plan_reversal(layout: Layout, target: str, left: Mapping[str, list[str]]) -> Reversal | None:

@@ -61,7 +61,7 @@ options:
   drain:
     description: The seconds for which the old instance lives on at most.
     type: int
-    default: 30
+    default: 120
   settle:
     description: The seconds for which the host watches the new instance and goes back where it dies; 0 for none.
     type: int
@@ -117,19 +117,8 @@ message:
   returned: success
 """
 
-import subprocess
-from dataclasses import asdict, fields, replace
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import (
-    cutover,
-    host_program,
-    lease,
-    retention,
-    state,
-    units,
-)
+from ansible_collections.switchyard.django.plugins.module_utils import lease, swap
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -151,97 +140,21 @@ def main() -> None:
                     "content": {"type": "str"},
                 },
             },
-            "drain": {"type": "int", "default": 30},
+            "drain": {"type": "int", "default": 120},
             "settle": {"type": "int", "default": 10},
             "keep": {"type": "int", "default": 0},
             "free": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout, wanted = Layout(module.params["site"]), module.params
-    outcome = check(layout, wanted) if module.check_mode else carry_out(layout, wanted)
-    if outcome["removed"]:
-        outcome["message"] += f"; {len(outcome['removed'])} removed: {', '.join(outcome['removed'])}"
-    freed = outcome["moved"] and wanted["free"] and not module.check_mode and lease.free(layout, wanted["lease"])
+    lease.keep(layout, wanted["lease"], module.fail_json)
+    plan = swap.plan_of(layout, wanted, wanted["lease"])
+    if module.check_mode:
+        module.exit_json(**swap.check(layout, plan, wanted["keep"]), freed=False)
+    outcome = swap.carry_out(layout, plan, wanted["keep"])
+    freed = outcome["moved"] and wanted["free"] and lease.free(layout, wanted["lease"])
     module.exit_json(**outcome, freed=freed)
-
-
-def plan_of(layout: Layout, wanted: dict) -> cutover.Plan:
-    held = lease.read(layout)
-    named = {field.name for field in fields(cutover.Plan)}
-    return cutover.Plan(
-        **{
-            **{name: value for name, value in wanted.items() if name in named},
-            "edge": {one["path"]: one["content"] for one in wanted["edge"]},
-            "by": held.by if held and held.token == wanted["lease"] else "",
-        }
-    )
-
-
-def check(layout: Layout, wanted: dict) -> dict:
-    """What would happen."""
-    plan, before = plan_of(layout, wanted), state.live_release(layout)
-    diff = differences(plan, before)
-    removed = retention.superfluous(layout, wanted["keep"])
-    message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
-    return {
-        "changed": bool(diff or removed),
-        "moved": True,
-        "source": before,
-        "message": message,
-        "diff": diff,
-        "removed": removed,
-    }
-
-
-def carry_out(layout: Layout, wanted: dict) -> dict:
-    """Move the traffic where it isn't there yet, then see which releases have become too many."""
-    plan, before = plan_of(layout, wanted), state.live_release(layout)
-    if cutover.is_settled(plan):
-        message = f"{cutover.describe(layout, plan.release)} is live already"
-        outcome, diff, changed = cutover.Outcome(True, before, message), [], False
-    else:
-        diff = differences(plan, before)
-        outcome = moved(layout, plan, before)
-        changed = outcome.moved
-    removed: list[str] = []
-    if outcome.moved and wanted["keep"]:
-        try:
-            retention.remember(layout, wanted["keep"])
-            removed = retention.sweep(layout, wanted["keep"])
-        except (OSError, subprocess.CalledProcessError) as problem:  # the release is live all the same
-            outcome = replace(
-                outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
-            )
-    edge_before = [{"path": path, "content": text} for path, text in outcome.edge_before.items()]
-    return {
-        **asdict(outcome),
-        "edge_before": edge_before,
-        "changed": changed or bool(removed),
-        "diff": diff if changed else [],
-        "removed": removed,
-    }
-
-
-def moved(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Outcome:
-    try:
-        return cutover.Outcome(**host_program.run(layout, "cutover", cutover, asdict(plan)))
-    except (host_program.ProgramError, units.StillAtWorkError) as problem:
-        return cutover.Outcome(False, before, str(problem))
-
-
-def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
-    """The pointer and the edge's files, before and after."""
-    pointer = str(Layout(plan.site).current)
-    texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n")}
-    for path, text in plan.edge.items():
-        texts[path] = (Path(path).read_text() if Path(path).exists() else "", text or "")
-    return [
-        {"before_header": path, "after_header": path, "before": old, "after": new}
-        for path, (old, new) in texts.items()
-        if old != new
-    ]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def main() -> None:
             msg=f"{release} is no whole release of {layout.site} on this host. "
             f"ls {layout.etc}/releases shows what is there"
         )
-    limits = Limits(successes=module.params["successes"], interval=0.1, deadline=module.params["deadline"])
+    limits = Limits(successes=module.params["successes"], interval=0.05, deadline=module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
         migrated = module.params["migrated"]

@@ -15,8 +15,9 @@ description:
   - Says which migrations stay applied that the release does not know, or plans how they are undone, and refuses, before
     anything changes, where one can't be.
   - Starts the instance where it doesn't run, and sends it the probes that it passed on its day. Nothing that is live is
-    touched.
+    touched, unless O(move) says that the traffic follows at once.
 extends_documentation_fragment:
+  - switchyard.django.attributes.diff
   - switchyard.django.attributes
   - switchyard.django.claim
 options:
@@ -34,6 +35,29 @@ options:
     type: str
     choices: [keep, reverse]
     default: keep
+  move:
+    description:
+      - How the traffic is moved in the same call, where no other host of the site has to pass first. Without it the
+        traffic stays where it is.
+      - Where migrations have to be undone first, it stays all the same.
+    type: dict
+    suboptions:
+      explicit:
+        description: As in M(switchyard.django.cutover).
+        type: bool
+        default: false
+      reason:
+        description: As in M(switchyard.django.cutover).
+        type: str
+        default: ""
+      drain:
+        description: As in M(switchyard.django.cutover).
+        type: int
+        default: 120
+      settle:
+        description: As in M(switchyard.django.cutover).
+        type: int
+        default: 10
   successes:
     description: How many rounds of probes in a row must pass.
     type: int
@@ -66,6 +90,10 @@ left:
   type: list
   elements: str
   returned: success
+outcome:
+  description: What M(switchyard.django.cutover) would return, where the traffic was moved; else empty.
+  type: dict
+  returned: success
 reversal:
   description: How they are undone, for M(switchyard.django.release_reverse); empty where none is.
   type: dict
@@ -75,7 +103,7 @@ reversal:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, release, rollback, state
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, release, rollback, state, swap
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -87,6 +115,15 @@ def main() -> None:
             "to": {"type": "str", "default": ""},
             "environment": {"type": "str", "choices": ["proven", "current"], "default": "proven"},
             "migrations": {"type": "str", "choices": ["keep", "reverse"], "default": "keep"},
+            "move": {
+                "type": "dict",
+                "options": {
+                    "explicit": {"type": "bool", "default": False},
+                    "reason": {"type": "str", "default": ""},
+                    "drain": {"type": "int", "default": 120},
+                    "settle": {"type": "int", "default": 10},
+                },
+            },
             "successes": {"type": "int", "default": 3},
             "deadline": {"type": "float", "default": 60},
         },
@@ -109,15 +146,28 @@ def main() -> None:
         **begun,
     }
     running = target in state.running_instances(layout)
-    if module.check_mode or (running and target == state.live_release(layout)):
-        module.exit_json(changed=module.check_mode and not running, **told)
-    limits = Limits(successes=wanted["successes"], interval=0.1, deadline=wanted["deadline"])
+    if module.check_mode:
+        module.exit_json(changed=not running, outcome={}, **told)
+    started = not (running and target == state.live_release(layout)) and start(module, layout, target, begun)
+    if not wanted["move"] or (reversal and reversal.steps):
+        module.exit_json(changed=started, outcome={}, **told)
+    plan = swap.plan_of(layout, {**wanted["move"], "release": target, "operation": "rollback"}, begun["lease"])
+    outcome = swap.carry_out(layout, plan)
+    if not outcome["moved"]:
+        module.fail_json(msg=f"{target} is not live.\n{outcome['message']}", **begun)
+    outcome["freed"] = lease.free(layout, begun["lease"])
+    module.exit_json(changed=started or outcome["changed"], diff=outcome["diff"], outcome=outcome, **told)
+
+
+def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> bool:
+    """Let the release pass its gate, and say whether it had to be started."""
+    limits = Limits(successes=module.params["successes"], interval=0.05, deadline=module.params["deadline"])
     passed = gate.admit(layout, target, state.manifest(layout, target), limits)
     if not passed.ok:
         module.fail_json(
             msg=f"{target} did not pass its gate; nothing that is live was touched.\n{passed.message}", **begun
         )
-    module.exit_json(changed=passed.started, **told)
+    return passed.started
 
 
 if __name__ == "__main__":

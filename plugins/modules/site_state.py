@@ -90,8 +90,8 @@ from ansible_collections.switchyard.django.plugins.module_utils import environme
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
-# Installing packages is no module of ours, so it gives no sign of life.
-APT_TAKES = 900
+# What installs packages knows nothing of the site, so it gives no sign of life.
+INSTALLING_TAKES = 900
 
 
 def main() -> None:
@@ -112,8 +112,8 @@ def main() -> None:
         Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
     )
     found = state.read(layout, environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
-    if begun["lease"] and found["missing_packages"]:
-        lease.renew(layout, begun["lease"], ahead=APT_TAKES)
+    if begun["lease"] and (found["missing_packages"] or not found["uv"]):
+        lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
     module.exit_json(changed=False, state=found, **begun)
 
 

@@ -49,7 +49,8 @@ class ClaimingActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"{self._task.args['site']}: another run is at work on {task_vars['inventory_hostname']}: "
                 f"{held['described']}. Waited {wait} s (cutover_lock_wait). Nothing was changed. Let it end, or wait "
-                "longer, for example with -e cutover_lock_wait=600."
+                "longer, for example with -e cutover_lock_wait=600. One that is known to be dead is freed on the host: "
+                f"rm /run/switchyard/{self._task.args['site']}/lease.json"
             )
         return {**result, **answer}
 

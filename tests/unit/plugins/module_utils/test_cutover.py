@@ -598,7 +598,7 @@ GATE = {"host": "shop.example.org", "scheme": "https", "health_path": "/health/"
 )
 def test_a_release_is_asked_by_a_name_that_the_site_has_today(layout, make_release, today, asked):
     make_release(NEW, gate=GATE)
-    (check,) = cutover._visits(layout, NEW, {"hosts": today, "port": 80})
+    ((check,), _handshake) = cutover._visits(layout, NEW, {"hosts": today, "port": 80})
     assert check.headers["Host"] == asked
 
 
@@ -615,18 +615,19 @@ def test_the_names_of_the_plan_count_before_those_on_the_disk(layout, plan):
 
 
 def test_a_probe_sends_what_the_edge_sends():
-    (check,) = gate.checks(GATE)
+    ((check,), handshake) = gate.checks(GATE)
+    assert handshake == []
     assert isinstance(check, HttpCheck)
     assert check.headers["Host"] == "shop.example.org"
     assert check.headers["X-Forwarded-Proto"] == "https"
 
 
 def test_a_websocket_is_probed_where_the_release_offers_one():
-    http, websocket = gate.checks({**GATE, "websocket_path": "/ws/"})
+    (http,), (websocket,) = gate.checks({**GATE, "websocket_path": "/ws/"})
     assert isinstance(websocket, WebSocketCheck)
     assert websocket.headers == http.headers
 
 
 def test_through_the_edge_the_answer_must_carry_the_release():
-    (check,) = gate.checks(GATE, response_headers={gate.RELEASE_HEADER: NEW})
+    ((check,), _handshake) = gate.checks(GATE, response_headers={gate.RELEASE_HEADER: NEW})
     assert check.response_headers == {"X-Release": NEW}

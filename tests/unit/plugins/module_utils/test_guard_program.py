@@ -180,7 +180,9 @@ class Host:
 
     def __init__(self, layout):
         self.layout = layout
-        self.instances = {layout.unit(release): (pid, "0") for release, pid in ((NEW, "71"), (OLD, "72"), (OTHER, "73"))}
+        self.instances = {
+            layout.unit(release): (pid, "0") for release, pid in ((NEW, "71"), (OLD, "72"), (OTHER, "73"))
+        }
         self.stopped, self.back, self.swept = [], [], 0
         self.on_stop = self.on_back = self.on_sweep = lambda: None
 

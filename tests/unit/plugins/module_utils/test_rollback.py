@@ -91,7 +91,7 @@ def test_a_half_made_release_is_not_there(layout, deploy):
 def test_the_first_release_has_nothing_to_go_back_to(layout, deploy):
     deploy(R1)
     message = refused(layout)
-    assert "no release was live before this one" in message
+    assert "No release was live before this one" in message
     assert f"the latest first: {R1}" in message
 
 

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.switchyard.django.plugins.module_utils import cutover as mover
-from ansible_collections.switchyard.django.plugins.module_utils import disk, history, lease, retention, state
+from ansible_collections.switchyard.django.plugins.module_utils import disk, history, lease, retention, state, swap
 from ansible_collections.switchyard.django.plugins.modules import cutover, release_info, release_rollback, site_lease
 
 R1, R2, R3 = (f"{number}" * 12 for number in range(1, 4))
@@ -28,7 +28,7 @@ def host(layout, make_release, monkeypatch):
         moved.append(plan)
         return {"moved": True, "source": R3, "message": "it is live", "edge_before": {}}
 
-    monkeypatch.setattr(cutover.host_program, "run", move)
+    monkeypatch.setattr(swap.host_program, "run", move)
     for name in (R1, R2, R3):
         make_release(name, origin="https://git.example.org/shop")
         entry = {"operation": "deploy", "from": state.live_release(layout), "to": name, "by": "ann"}
@@ -152,7 +152,7 @@ def test_a_move_says_who_asked_for_it_and_why(layout, run, host, monkeypatch):
     )
     (plan,) = host
     assert (plan["by"], plan["operation"], plan["reason"]) == ("ann@laptop", "rollback", "prices are wrong")
-    assert (plan["reversed"], plan["settle"], plan["drain"]) == (["shop.0002"], 7, 30)
+    assert (plan["reversed"], plan["settle"], plan["drain"]) == (["shop.0002"], 7, 120)
     assert (found["changed"], found["message"]) == (True, "it is live")
 
 
@@ -179,7 +179,7 @@ def test_where_nobody_said_how_many_stay_nothing_is_swept(run, swept):
 def test_where_traffic_did_not_move_nothing_goes_and_the_lease_stays(layout, run, swept, monkeypatch):
     monkeypatch.setattr(lease, "keep", lambda *_how: None)
     monkeypatch.setattr(
-        cutover.host_program, "run", lambda *_how: {"moved": False, "source": R3, "message": "no", "edge_before": {}}
+        swap.host_program, "run", lambda *_how: {"moved": False, "source": R3, "message": "no", "edge_before": {}}
     )
     lease.take(layout, {"token": "t1", "by": "ann", "purpose": "a deploy"})
     found = run(cutover, release=R2, lease="t1", keep=2, free=True)
@@ -190,9 +190,9 @@ def test_where_traffic_did_not_move_nothing_goes_and_the_lease_stays(layout, run
 
 def test_a_program_that_ends_without_an_outcome_has_not_moved_and_says_where_to_look(run, monkeypatch):
     def fail(*_how):
-        raise cutover.host_program.ProgramError("ended with 137. journalctl -u switchyard-cutover@shop says more")
+        raise swap.host_program.ProgramError("ended with 137. journalctl -u switchyard-cutover@shop says more")
 
-    monkeypatch.setattr(cutover.host_program, "run", fail)
+    monkeypatch.setattr(swap.host_program, "run", fail)
     found = run(cutover, release=R2)
     assert (found["moved"], found["source"]) == (False, R3)
     assert "journalctl -u switchyard-cutover@shop" in found["message"]

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module has to say of a cutover, before it and after it; the move itself is in cutover."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    cutover,
+    host_program,
+    lease,
+    retention,
+    state,
+    units,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+
+def plan_of(layout: Layout, wanted: Mapping[str, Any], token: str) -> cutover.Plan:
+    """The plan that a module's parameters make; whoever has the lease is the one who moves.
+
+    :param token: that of the lease
+    """
+    held = lease.read(layout)
+    named = {field.name for field in fields(cutover.Plan)}
+    return cutover.Plan(
+        **{
+            **{name: value for name, value in wanted.items() if name in named},
+            "site": layout.site,
+            "edge": {one["path"]: one["content"] for one in wanted.get("edge", ())},
+            "by": held.by if held and held.token == token else "",
+        }
+    )
+
+
+def check(layout: Layout, plan: cutover.Plan, keep: int) -> dict[str, Any]:
+    """What would happen."""
+    before = state.live_release(layout)
+    diff = differences(plan, before)
+    removed = retention.superfluous(layout, keep)
+    message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
+    return {
+        "changed": bool(diff or removed),
+        "moved": True,
+        "source": before,
+        "message": message + _and_removed(removed),
+        "diff": diff,
+        "removed": removed,
+    }
+
+
+def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, Any]:
+    """Move the traffic where it isn't there yet, then see which releases have become too many.
+
+    :param keep: how many releases stay; 0 for all of them
+    """
+    before = state.live_release(layout)
+    if cutover.is_settled(plan):
+        message = f"{cutover.describe(layout, plan.release)} is live already"
+        outcome, diff, changed = cutover.Outcome(True, before, message), [], False
+    else:
+        diff = differences(plan, before)
+        outcome = _move(layout, plan, before)
+        changed = outcome.moved
+    removed: list[str] = []
+    if outcome.moved and keep:
+        try:
+            retention.remember(layout, keep)
+            removed = retention.sweep(layout, keep)
+        except (OSError, subprocess.CalledProcessError) as problem:  # the release is live all the same
+            outcome = replace(
+                outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
+            )
+    return {
+        **asdict(outcome),
+        "message": outcome.message + _and_removed(removed),
+        "edge_before": [{"path": path, "content": text} for path, text in outcome.edge_before.items()],
+        "changed": changed or bool(removed),
+        "diff": diff if changed else [],
+        "removed": removed,
+    }
+
+
+def _move(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Outcome:
+    try:
+        return cutover.Outcome(**host_program.run(layout, "cutover", cutover, asdict(plan)))
+    except (host_program.ProgramError, units.StillAtWorkError) as problem:
+        return cutover.Outcome(False, before, str(problem))
+
+
+def _and_removed(releases: list[str]) -> str:
+    return f"; {len(releases)} removed: {', '.join(releases)}" if releases else ""
+
+
+def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
+    """The pointer and the edge's files, before and after."""
+    pointer = str(Layout(plan.site).current)
+    texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n")}
+    for path, text in plan.edge.items():
+        texts[path] = (Path(path).read_text() if Path(path).exists() else "", text or "")
+    return [
+        {"before_header": path, "after_header": path, "before": old, "after": new}
+        for path, (old, new) in texts.items()
+        if old != new
+    ]

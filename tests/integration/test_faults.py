@@ -20,12 +20,28 @@ from typing import Any
 
 import pytest
 from controller import ROOT, Host, Run
-from faults import DOMAIN, IS_LIVE, KINDS, OPERATIONS, Bench, Case, Deploy, Step, cases, judge, parse_steps, pointer
+from faults import (
+    DOMAIN,
+    IS_LIVE,
+    KINDS,
+    OPERATIONS,
+    Bench,
+    Case,
+    Deploy,
+    Step,
+    cases,
+    judge,
+    parse_steps,
+    pointer,
+    telling,
+)
 from faults.hook import CONTROL, STEPS
 
 GROUP = os.environ.get("SWITCHYARD_TEST_GROUP", "molecule")
 # To go on where a full run was stopped: the numbers of the cases to take, as in a slice, for example 40: or 40:80.
 ONLY = os.environ.get("SWITCHYARD_FAULTS", ":")
+# Every step, even where the one before leaves the same host behind: hours.
+EVERY = "SWITCHYARD_FAULTS_EVERY" in os.environ
 
 # For each operation, what dies where: so far before or after the pointer moves, or at a part of the way.
 SAMPLE: list[tuple[str, str, int | float]] = [
@@ -117,7 +133,9 @@ def test_a_sample_of_deaths(bench: Bench, say: Callable[[str], None]) -> None:
     indirect=["bench"],
 )
 def test_every_death(bench: Bench, operation: str, kind: str, say: Callable[[str], None]) -> None:
-    todo = cases(operation, kind, bench.record(OPERATIONS[operation](bench)))
+    steps = bench.record(OPERATIONS[operation](bench))
+    todo = cases(operation, kind, steps if EVERY else telling(kind, steps))
+    say(f"{operation}: {len(steps)} steps, of which {len(todo)} are told apart by a {kind}'s death")
     first, _colon, last = ONLY.partition(":")
     taken = todo[int(first or 0) : int(last or len(todo))]
     say(f"{operation}, {kind}: {len(taken)} of {len(todo)} cases")
@@ -195,6 +213,22 @@ def test_a_step_is_its_label_and_its_round_in_order_of_appearance() -> None:
         "a · open again",
         "b · os.rename",
     ]
+
+
+def test_of_steps_that_leave_the_same_host_behind_one_is_taken() -> None:
+    move = "cutover.main:1 > cutover.move:2 > cutover._move:3 > disk.write:4"
+    build = "modules.release_build.main:1 > release.record:2 > disk.write:4"
+    labels = [
+        "lease.keep:1 > lease.renew:2 > disk.write:3 · scratch",
+        "lease.keep:1 > lease.renew:2 > disk.write:4 · os.chmod",
+        *(f"{build} · {event}" for event in ("open", "os.chmod", "os.fsync", "os.rename")),
+        f"{build} > disk.sync_folder:9 · os.fsync",
+        *(f"{move} · {event}" for event in ("open", "os.chmod", "os.fsync", "os.rename")),
+    ]
+    steps = [Step(label, 1, "") for label in labels]
+    assert [labels.index(one.label) for one in telling("module", steps)] == [0, 2, 5, 6, 7, 8, 9, 10]
+    assert [labels.index(one.label) for one in telling("host", steps)] == [2, 5, 6, 7, 8, 9, 10]
+    assert [labels.index(one.label) for one in telling("controller", steps)] == [0, 2, 7]
 
 
 # --- two controllers -------------------------------------------------------------------------------------------------

@@ -84,6 +84,46 @@ def cases(operation: str, kind: str, steps: list[Step]) -> list[Case]:
     return [Case(operation, kind, one) for one in steps if kind != "controller" or not one.label.endswith(" · empty")]
 
 
+# What these do is gone with the run, or with a restart of the host.
+VOLATILE = ("lease.", "guard.notes", "guard._start", "host_program._lay_out", "sandbox.run")
+# Of a write, what leaves another host behind: nothing of it, all but its name, all but its being on the disk.
+OF_A_WRITE = ("open", "os.symlink", "os.rename", "os.fsync")
+
+
+def telling(kind: str, steps: list[Step]) -> list[Step]:
+    """The steps at which a death leaves a host behind that no earlier one does.
+
+    The move itself is taken at every step. A controller's death leaves the module at work, so one for each program
+    does.
+    """
+    seen: set[tuple[str, ...]] = set()
+    chosen = []
+    for step in steps:
+        way, _dot, event = step.label.partition(" · ")
+        functions = [frame.rpartition(":")[0] for frame in way.split(" > ")]
+        helped = any(name.startswith("disk.") for name in functions)
+        volatile = event == "scratch" or any(name.startswith(VOLATILE) for name in functions)
+        if kind == "controller":
+            same = (functions[0],)
+        elif step.round > 1 or (volatile and kind == "host"):
+            continue
+        elif volatile:
+            same = tuple(name for name in functions if not name.startswith("disk."))
+        elif helped and functions[0] != "cutover.main" and not _tells(event, functions[-1]):
+            continue
+        else:
+            same = (step.label,)
+        if same not in seen:
+            seen.add(same)
+            chosen.append(step)
+    return chosen
+
+
+def _tells(event: str, function: str) -> bool:
+    """Whether another host is left behind before this part of a write than before the part that comes first."""
+    return event.startswith("run ") or (event in OF_A_WRITE and (event != "os.fsync" or function == "disk.sync_folder"))
+
+
 def parse_steps(log: str) -> list[Step]:
     """The distinct steps of a recording, in order of their first appearance."""
     return list({(one["label"], one["round"]): Step(**one) for one in map(json.loads, log.splitlines())}.values())

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from faults import Bench, make_bench
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTBED = ROOT / "testbed" / "testbed"
@@ -24,6 +25,17 @@ def fresh_hosts() -> Iterator[str]:
     subprocess.run([TESTBED, "down", GROUP], check=True)
     yield GROUP
     subprocess.run([TESTBED, "down", GROUP], check=True)
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A host with a live site, for those who look at how it takes a death, a trace or a rival."""
+    one = make_bench(tmp_path_factory.mktemp("bench"), f"{GROUP}_fault")
+    try:
+        one.up("asgi")
+        yield one
+    finally:
+        one.down()
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ Killing a host's processes loses nothing that they wrote, so this is looked at a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 from faults import Bench, Deploy, Switch
 from faults.trace import Disk, Event, changes, is_durable, merge, parse
-from test_faults import make_bench
 
 ETC = "/etc/switchyard/liveboard"
 CURRENT = f"{ETC}/current"
@@ -92,19 +91,9 @@ def test_content_is_safe_after_its_sync_and_a_name_after_that_of_its_folder() ->
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    one = make_bench(tmp_path_factory.mktemp("order"), "order")
-    try:
-        one.up("asgi")
-        one.host.sh("command -v strace || { apt-get -qq update; apt-get -qq install --no-install-recommends strace; }")
-        yield one
-    finally:
-        one.down()
-
-
-@pytest.fixture(scope="module")
 def deployed(bench: Bench) -> list[Event]:
     """All that a deploy of a new version writes, release and cutover."""
+    bench.host.sh("command -v strace || { apt-get -qq update; apt-get -qq install --no-install-recommends strace; }")
     return bench.traced(Deploy(bench))
 
 

@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from controller import TESTBED, Host, Run
+from controller import ROOT, TESTBED, Host, Run
 
 from faults import hook, judge, trace
 
@@ -108,7 +109,7 @@ def telling(kind: str, steps: list[Step]) -> list[Step]:
         elif step.round > 1 or (volatile and kind == "host"):
             continue
         elif volatile:
-            same = tuple(name for name in functions if not name.startswith("disk."))
+            same = (next((name for name in functions if name.startswith(VOLATILE)), functions[-1]),)
         elif helped and functions[0] != "cutover.main" and not _tells(event, functions[-1]):
             continue
         else:
@@ -454,3 +455,21 @@ def _why(run: Run) -> str:
     """The lines of a run's output that say why it failed."""
     lines = [line for line in run.output.splitlines() if re.match(r"fatal:|\[ERROR\]|ERROR", line)]
     return " / ".join(lines)[-800:] or run.output[-800:]
+
+
+def make_bench(folder: Path, group: str) -> Bench:
+    """A bench in a group of hosts of its own, with a copy of the example to deploy."""
+    source = folder / "liveboard"
+    shutil.copytree(ROOT / "examples/liveboard", source, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*"))
+    host = Host(
+        group=group,
+        variables={
+            "site_name": "liveboard",
+            "site_source": str(source),
+            "site_package": "liveboard",
+            "site_domains": [DOMAIN],
+            "site_websocket_path": "/ws/board/",
+            "cutover_drain": 1,
+        },
+    )
+    return Bench(host, source)

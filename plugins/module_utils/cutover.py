@@ -55,6 +55,7 @@ class Plan:
         is to go, and nothing at all to leave them
     :param drain: seconds for which the old instance lives on at most
     :param settle: seconds for which the host watches the new instance, ready to go back
+    :param release: its identifier; empty for none, which undoes the first cutover of a site
     :param operation: deploy, rollback, restore, which undoes the cutover before it, or return, which is the host's own
     :param explicit: whether the user named the release
     :param reason: why, for the history
@@ -126,7 +127,7 @@ def move(plan: Plan) -> Outcome:
             return Outcome(False, live, f"{plan.only_from} is not live any more")
         if ended and ended.target == plan.release and _serves(layout, plan):
             return _moved(layout, plan, ended)
-        return _move(layout, plan, live)
+        return _move(layout, plan, live) if plan.release else _withdraw(layout, plan, live)
 
 
 def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
@@ -175,6 +176,18 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     told = _hand_to_guard(layout, plan, undo)
     disk.remove(layout.undo)
     return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{told}", undo.edge)
+
+
+def _withdraw(layout: Layout, plan: Plan, live: str | None) -> Outcome:
+    """Take the first release of a site away again, because another host could not follow."""
+    entry = {"operation": plan.operation, "from": live, "to": None, "stack": None, "by": plan.by, "explicit": False}
+    history.record(layout.history, "intent", **entry)
+    message = _restore(layout, Undo(None, "", plan.edge))
+    gone = state.live_release(layout) is None
+    history.record(layout.history, "outcome", result="live" if gone else "failed", reason=message, **entry)
+    guard.look_away(layout)
+    told = _let_end(layout, live, plan.drain) if live else ""
+    return Outcome(gone, live, message.rstrip(".") + told)
 
 
 def _since(started: float) -> float:

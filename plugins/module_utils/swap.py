@@ -101,7 +101,7 @@ def _and_removed(releases: list[str]) -> str:
 def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
     """The pointer and the edge's files, before and after."""
     pointer = str(Layout(plan.site).current)
-    texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n")}
+    texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n" if plan.release else "")}
     for path, text in plan.edge.items():
         texts[path] = (Path(path).read_text() if Path(path).exists() else "", text or "")
     return [

@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - switchyard.django.site
 options:
   release:
-    description: The identifier of the release.
+    description: The identifier of the release. Empty, with O(operation=restore), for none, as before a site's first.
     type: str
     required: true
   operation:

@@ -631,3 +631,14 @@ def test_a_websocket_is_probed_where_the_release_offers_one():
 def test_through_the_edge_the_answer_must_carry_the_release():
     ((check,), _handshake) = gate.checks(GATE, response_headers={gate.RELEASE_HEADER: NEW})
     assert check.response_headers == {"X-Release": NEW}
+
+
+def test_the_first_release_of_a_site_is_taken_away_again_where_another_host_could_not_follow(layout, host, plan):
+    first = move(plan)
+    assert (host.live, first.source) == (NEW, None)
+    outcome = move(replace(plan, release="", operation="restore", edge=first.edge_before))
+    assert (outcome.moved, host.live, layout.edge.read_text()) == (True, None, "old edge")
+    assert "the site has no release yet, as before" in outcome.message
+    entries = history.read(layout.history)
+    assert history.moves(entries) == []
+    assert history.unfinished(entries) is None

@@ -49,16 +49,15 @@ class ActionModule(ActionBase):
             "settings": given["settings_module"],
             "overrides": given["overrides"],
         }
-        identifier = release.identifier(
-            {
-                **code,
-                "stack": given["stack"],
-                "server": given["server"],
-                "gate": given["gate"],
-                "modules": given["modules"],
-                "files": given["files"],
-            }
-        )
+        inputs = {
+            **code,
+            "stack": given["stack"],
+            "server": given["server"],
+            "gate": given["gate"],
+            "modules": given["modules"],
+            "files": given["files"],
+        }
+        identifier = release.identifier(inputs)
         build = disk.digest({**code, "python": state["python"]}, 16)
         live = state["releases"].get(state["live"]) if state["live"] else None
         venv = locks.venv_name(given["lock"], state["python"])
@@ -92,6 +91,8 @@ class ActionModule(ActionBase):
                     "origin": source["origin"],
                     "lock": given["lock"],
                     "build": build,
+                    # By which releases are known that differ in their environment alone.
+                    "code": disk.digest({**inputs, "environment": ""}, 16),
                     "gate": given["gate"],
                     "python": state["python"],
                 },

@@ -175,6 +175,8 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     disk.remove(layout.reversal)
     told = _hand_to_guard(layout, plan, undo)
     disk.remove(layout.undo)
+    if plan.operation == "rollback" and undo.source in history.rejected(history.read(layout.history)):
+        told += f". {undo.source} was rolled away from; site.yml with release_retry=true brings it back"
     return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{told}", undo.edge)
 
 

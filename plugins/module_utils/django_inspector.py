@@ -113,6 +113,7 @@ def migrations() -> dict:
     if connections["default"].vendor == "unknown":  # Django's stand-in for a site without a database
         return {"before": {}, "after": {}, "known": {}, "pending": []}
     executor = MigrationExecutor(connections["default"])
+    executor.loader.check_consistent_history(connections["default"])
     targets = executor.loader.graph.leaf_nodes()
     before: dict = {}
     for app, name in sorted(executor.loader.applied_migrations):

@@ -23,7 +23,7 @@ def plan() -> list:
 
     executor = MigrationExecutor(connections["default"])
     steps = executor.migration_plan([(app, name) for app, name in WANTED["targets"].items()])
-    return [
+    known = [
         {
             "name": f"{migration.app_label}.{migration.name}",
             "obstacles": [
@@ -33,6 +33,12 @@ def plan() -> list:
         for migration, backwards in steps
         if backwards
     ]
+    unknown = [
+        {"name": f"{app}.{name}", "obstacles": ["it is applied, and this release does not have it"]}
+        for app, name in sorted(executor.loader.applied_migrations)
+        if app in WANTED["targets"] and (app, name) not in executor.loader.disk_migrations
+    ]
+    return unknown + known
 
 
 def every(operations: list) -> list:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, disk, host_program, units
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, disk, host_program, lease, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 Notes = dict[str, Any]
@@ -125,21 +125,13 @@ def _start(layout: Layout, noted: Notes) -> None:
 
 def _is_at_work(noted: Notes) -> bool:
     if noted["pid"]:
-        return noted["started"] == process_start(noted["pid"])
+        return noted["started"] == lease.process_start(noted["pid"])
     return noted["called"] is not None and time.monotonic() - noted["called"] < SIGNS_ON_WITHIN
-
-
-def process_start(pid: int) -> str:
-    """By which a process is told from a later one of the same number; empty where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
 
 
 def sign_on(noted: Notes) -> None:
     """Note that this process acts on the notes."""
-    noted.update(pid=os.getpid(), started=process_start(os.getpid()), called=None)
+    noted.update(pid=os.getpid(), started=lease.process_start(os.getpid()), called=None)
 
 
 def sign_off(noted: Notes) -> None:

@@ -164,11 +164,13 @@ def _forget(layout: Layout, watch: dict[str, Any]) -> None:
 
 
 def _cause(layout: Layout, watch: dict[str, Any]) -> str:
+    """What is known to end instances like that, in one line: the history is for all to read, a journal is not."""
     manifest = state.manifest(layout, watch["release"])
     try:
-        return gate.cause(layout, manifest, layout.unit(watch["release"]), watch["since"]) if manifest else ""
+        cause = gate.cause(layout, manifest, layout.unit(watch["release"]), watch["since"]) if manifest else ""
     except OSError:
         return ""
+    return "" if "\n" in cause else cause
 
 
 def _go_back(layout: Layout, watch: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import disk
 
 # The operations that leave a release because it was no good: a user's rollback, and the host's own way back.
 AWAY = ("rollback", "return")
-TOLD = ("at", "by", "operation", "from", "to", "stack", "explicit", "seconds", "reason")
+TOLD = ("at", "by", "operation", "from", "to", "stack", "explicit", "seconds", "reversed", "reason")
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,15 @@ def rollback_target(entries: list[dict[str, Any]], live: str | None, present: se
 
     A rollback that was cut off is finished, and not taken for the first of two.
     """
+    return next(iter(ways_back(entries, live, present)), None)
+
+
+def ways_back(entries: list[dict[str, Any]], live: str | None, present: set[str]) -> list[str]:
+    """The releases that a rollback may go to, the nearest first."""
     cut_off = unfinished(entries)
-    if cut_off and cut_off["operation"] == "rollback" and cut_off["to"] in present:
-        return cut_off["to"]
-    unwanted = rejected(entries, live)
-    for move in reversed(moves(entries, live)):
-        if move.target != live and move.target in present and move.target not in unwanted:
-            return move.target
-    return None
+    first = [cut_off["to"]] if cut_off and cut_off["operation"] == "rollback" and cut_off["to"] in present else []
+    unwanted = {live, *rejected(entries, live)}
+    return [*first, *(name for name in lived(entries, present, live) if name not in unwanted)]
 
 
 def for_people(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -75,6 +75,10 @@ class Layout:
     def manifest(self, release: str) -> Path:
         return self.record(release) / "release.json"
 
+    def migrated(self, release: str) -> Path:
+        """When the release's migrations were applied, if they were."""
+        return self.record(release) / "migrated.json"
+
     def environment(self, digest: str) -> Path:
         return self.etc / "env" / f"{digest}.env"
 

@@ -103,7 +103,7 @@ def take(layout: Layout, wanted: Mapping[str, Any], wait: float = 0, instead_of:
     """
     until = time.monotonic() + wait
     while True:
-        with disk.locked(_guard(layout)):
+        with disk.locked(_lock_file(layout)):
             held = read(layout)
             if held is None or held.is_left_over or held.token in (instead_of, wanted["token"]):
                 _write(layout, Lease(**{**wanted, "since": time.time(), "renewed": time.monotonic()}))
@@ -147,7 +147,7 @@ def renew(layout: Layout, token: str, ahead: float = 0, shorten: bool = True) ->
     :param shorten: whether what was said ahead before counts no more
     :raises LostError: where the lease is another's by now
     """
-    with disk.locked(_guard(layout)):
+    with disk.locked(_lock_file(layout)):
         held = read(layout)
         if held is None:
             raise LostError(
@@ -162,7 +162,7 @@ def renew(layout: Layout, token: str, ahead: float = 0, shorten: bool = True) ->
 
 def free(layout: Layout, token: str) -> bool:
     """Let the next run in; say whether the lease was this run's."""
-    with disk.locked(_guard(layout)):
+    with disk.locked(_lock_file(layout)):
         held = read(layout)
         if held is None or held.token != token:
             return False
@@ -199,6 +199,14 @@ def _renew_for_ever(layout: Layout, token: str, fail: Callable[..., Any]) -> Non
             os._exit(1)
 
 
+def process_start(pid: int) -> str:
+    """By which a process is told from a later one of the same number; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
 def _write(layout: Layout, lease: Lease) -> None:
     disk.write(_file(layout), json.dumps(asdict(lease)).encode(), 0o600)
 
@@ -207,5 +215,5 @@ def _file(layout: Layout) -> Path:
     return layout.run / "lease.json"
 
 
-def _guard(layout: Layout) -> Path:
+def _lock_file(layout: Layout) -> Path:
     return layout.run / "lease.lock"

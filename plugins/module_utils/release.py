@@ -16,6 +16,7 @@ import secrets
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -223,6 +224,7 @@ def migrate(layout: Layout, release: str) -> str:
         said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables).splitlines()
         last = "\n".join(f"  {line}" for line in said[-20:])
         raise ReleaseError(f"migrate failed; the live release still serves: {said[-1] if said else done.rc}\n{last}")
+    disk.write(layout.migrated(release), json.dumps({"at": time.time()}).encode() + b"\n", 0o644)
     disk.remove(layout.reversal)
     return masking.mask(done.stdout, variables)
 
@@ -313,12 +315,17 @@ def _finish(layout: Layout, manifest: dict[str, Any], links: Mapping[str, str]) 
     disk.write(layout.manifest(release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
 
 
+def with_environment_name(manifest: Mapping[str, Any], environment: str) -> str:
+    """What a release is called with another environment."""
+    if manifest["environment"] == environment:
+        return manifest["id"]
+    return identifier({"release": manifest.get("made_from", manifest["id"]), "environment": environment})
+
+
 def with_environment(layout: Layout, release: str, environment: str) -> str:
     """Make the same release with another environment, and return its identifier: it shares all its files."""
     manifest = json.loads(layout.manifest(release).read_text())
-    if manifest["environment"] == environment:
-        return release
-    other = identifier({"release": release, "environment": environment})
+    other = with_environment_name(manifest, environment)
     if layout.manifest(other).exists():
         return other
     adopt(layout, other, release)
@@ -335,7 +342,13 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         disk.write(path, text.encode(), 0o644)
         files[renamed(name)] = disk.digest(text, 16)
-    changed = {"id": other, "environment": environment, "files": files, "build": other, "made_from": release}
+    changed = {
+        "id": other,
+        "environment": environment,
+        "files": files,
+        "build": other,
+        "made_from": manifest.get("made_from", release),
+    }
     _finish(layout, {**manifest, **changed}, {str(layout.unit_file(other)): layout.unit(other)})
     return other
 

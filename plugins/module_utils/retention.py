@@ -43,7 +43,15 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
     found = state.releases(layout)
     running = state.instances_at_work(layout)
     before = next((release for release in found["lived"] if release != found["live"]), None)
-    stay = {found["live"], found["rollback_target"], before, *found["running"], *running, *found["lived"][:keep]}
+    stay = {
+        found["live"],
+        found["undone"],
+        found["rollback_target"],
+        before,
+        *found["running"],
+        *running,
+        *found["lived"][:keep],
+    }
     cut_off = history.unfinished(history.read(layout.history))
     if cut_off:
         stay |= {cut_off["from"], cut_off["to"]}

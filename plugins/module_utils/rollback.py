@@ -50,9 +50,13 @@ def choose(layout: Layout, to: str, environment: str) -> str:
     found = state.releases(layout)
     entries, live = history.read(layout.history), state.live_release(layout)
     startable = state.startable(layout, found["releases"])
-    # With today's environment one that was forgotten is not missed; without, the user is told of it.
-    target = to or (found["rollback_target"] if environment == "proven" else None)
-    target = target or history.rollback_target(entries, live, set(found["releases"]))
+    whole = set(found["releases"])
+    if environment == "current":
+        ways = history.ways_back(entries, live, whole)
+        target = to or next((way for way in ways if _leads_away(layout, found, way)), None)
+    else:
+        # Where the only way back has lost its environment, the user is told of that.
+        target = to or found["rollback_target"] or history.rollback_target(entries, live, whole)
     if not target or target not in found["releases"]:
         raise RollbackError(f"{_no_way_back(to, found)} {_what_there_is(found, startable)} Nothing was changed.")
     if environment == "proven" and target not in startable:
@@ -68,6 +72,14 @@ def choose(layout: Layout, to: str, environment: str) -> str:
             "which applies them: site.yml with -e release_retry=true. Nothing was changed."
         )
     return target
+
+
+def _leads_away(layout: Layout, found: Mapping[str, Any], way: str) -> bool:
+    """Whether the release, with the environment of today, is neither what is live nor what was rejected."""
+    live, other = found["releases"][found["live"]], found["releases"][way]
+    returns_as = release.with_environment_name(other, live["environment"])
+    same = other.get("code") is not None and other.get("code") == live.get("code")
+    return not same and returns_as != found["live"] and returns_as not in found["rejected"]
 
 
 def _no_way_back(to: str, found: Mapping[str, Any]) -> str:
@@ -87,7 +99,18 @@ def _what_there_is(found: Mapping[str, Any], startable: set[str]) -> str:
     return "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in told.items()) + "."
 
 
-def current_environment(layout: Layout) -> str:
+def with_current_environment(layout: Layout, target: str, make: bool) -> str:
+    """What the release is called with the environment of today.
+
+    :param make: whether to make it as well
+    """
+    environment = _current_environment(layout)
+    if make:
+        return release.with_environment(layout, target, environment)
+    return release.with_environment_name(state.manifests(layout)[target], environment)
+
+
+def _current_environment(layout: Layout) -> str:
     """The environment that is in force today: the live release's."""
     live = state.live_release(layout)
     manifest = state.manifest(layout, live) if live else None
@@ -118,18 +141,28 @@ def _known(layout: Layout) -> dict[str, dict[str, list[str]]]:
 
 
 def _applied_and_undone(layout: Layout) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """What the history says of the database: every deploy applies all that its release knows."""
+    """What is known of the database: a release whose migrations were applied need not have gone live."""
     known = _known(layout)
+    events: list[tuple[float, set[tuple[str, str]], set[tuple[str, str]]]] = [
+        (at, _pairs(names), set()) for name, names in known.items() if (at := _migrated_at(layout, name)) is not None
+    ]
+    for entry in history.ended(history.read(layout.history), state.live_release(layout)):
+        is_live = entry["result"] == "live"  # where a rollback failed, what it had undone was applied again
+        gained = _pairs(known.get(entry["to"], {})) if entry["operation"] == "deploy" else set()
+        events.append((entry["at"], gained, {_pair(name) for name in entry.get("reversed", ()) if is_live}))
     applied: set[tuple[str, str]] = set()
     undone: set[tuple[str, str]] = set()
-    for entry in history.ended(history.read(layout.history), state.live_release(layout)):
-        if entry["operation"] == "deploy":
-            applied |= _pairs(known.get(entry["to"], {}))
-            undone -= _pairs(known.get(entry["to"], {}))
-        if entry["result"] == "live":  # where it failed they were applied again
-            undone |= {_pair(name) for name in entry.get("reversed", ())}
-            applied -= undone
+    for _at, gained, lost in sorted(events, key=lambda event: event[0]):
+        applied = (applied | gained) - lost
+        undone = (undone - gained) | lost
     return applied, undone
+
+
+def _migrated_at(layout: Layout, name: str) -> float | None:
+    try:
+        return json.loads(layout.migrated(name).read_text())["at"]
+    except (OSError, ValueError):
+        return None
 
 
 def plan_reversal(layout: Layout, target: str, left: Mapping[str, list[str]]) -> Reversal | None:
@@ -161,14 +194,15 @@ def reverse(layout: Layout, reversal: Reversal) -> list[str]:
 
 
 def _who_knows(layout: Layout, left: Mapping[str, list[str]]) -> str:
-    """The release whose code has all of the migrations: the live one, or the latest that was."""
+    """The release whose code has all of the migrations: the live one, the latest that was, or any that can start."""
     found = state.releases(layout)
-    for name in dict.fromkeys([found["live"], *found["lived"]]):
-        if name in found["releases"] and _pairs(left) <= _pairs(found["releases"][name]["migrations"].get("known", {})):
+    startable = state.startable(layout, found["releases"])
+    for name in dict.fromkeys([found["live"], *found["lived"], *sorted(found["releases"])]):
+        if name in startable and _pairs(left) <= _pairs(found["releases"][name]["migrations"].get("known", {})):
             return name
     names = ", ".join(f"{app}.{name}" for app, name in sorted(_pairs(left)))
     raise RollbackError(
-        f"rollback_migrations=reverse: no release on the host has the code of {names}. Go back with "
+        f"rollback_migrations=reverse: no release on the host that can start has the code of {names}. Go back with "
         "-e rollback_migrations=keep, or undo them by hand. Nothing was changed."
     )
 

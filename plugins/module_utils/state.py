@@ -63,6 +63,12 @@ def instances_at_work(layout: Layout) -> set[str]:
     }
 
 
+def sites() -> str:
+    """The sites that the host has, for a message."""
+    folder = Path("/etc/switchyard")
+    return ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ""
+
+
 def startable(layout: Layout, known: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The releases that have all they need to start; an environment may have been forgotten since."""
     return {name for name, one in known.items() if layout.environment(one["environment"]).exists()}

@@ -32,7 +32,7 @@ options:
     choices: [deploy, rollback, restore]
     default: deploy
   explicit:
-    description: Whether the user named the release. A rollback by name clears the mark of an earlier rejection.
+    description: Whether the user named the release, for the history.
     type: bool
     default: false
   reason:

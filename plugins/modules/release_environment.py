@@ -60,7 +60,8 @@ def main() -> None:
             msg=f"{layout.site} has no environment {environment!r}. The host has {', '.join(present) or 'none'}. "
             "Nothing was changed."
         )
-    in_use = [name for name in users if name == found["live"] or name in found["running"]]
+    at_work = state.instances_at_work(layout)
+    in_use = [name for name in users if name == found["live"] or name in at_work]
     if in_use:
         module.fail_json(
             msg=f"The environment {environment} is in use by {', '.join(in_use)}. Deploy the site with the new secrets "

@@ -9,7 +9,7 @@ module: release_info
 short_description: Says which releases of a site a host has, which one is live, and who moved what when
 version_added: 1.0.0
 description:
-  - Reads the releases on the host and their history. Changes nothing, and waits for no run.
+  - Reads the releases on the host and their history, as root. Changes nothing, and waits for no run.
 extends_documentation_fragment:
   - switchyard.django.attributes
 options:
@@ -111,6 +111,12 @@ history:
     stack:
       description: The stack of that release.
       type: str
+    explicit:
+      description: Whether the user named the release.
+      type: bool
+    reversed:
+      description: The migrations that were undone for it; null where none was.
+      type: list
     seconds:
       description: How long the move took, in seconds.
       type: float
@@ -140,6 +146,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     layout = Layout(module.params["site"])
+    if module.params["history_length"] < 0:
+        module.fail_json(msg="history_length must be 0 or more; 0 is for all of it")
     found, run = state.releases(layout), lease.read(layout)
     told = history.for_people(history.read(layout.history))
     module.exit_json(

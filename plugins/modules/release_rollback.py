@@ -100,10 +100,19 @@ reversal:
   returned: success
 """
 
+import subprocess
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, release, rollback, state, swap
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    gate,
+    host_program,
+    lease,
+    rollback,
+    state,
+    swap,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -129,34 +138,46 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    layout, wanted = Layout(module.params["site"]), module.params
-    begun = lease.begin(layout, wanted["claim"], module.exit_json, module.warn)
+    layout = Layout(module.params["site"])
+    if not layout.etc.exists():
+        module.fail_json(msg=f"site_name {layout.site}: this host has no such site. It has {state.sites() or 'none'}.")
+    begun = lease.begin(layout, module.params["claim"], module.exit_json, module.warn)
     try:
-        target = rollback.choose(layout, wanted["to"], wanted["environment"])
-        left = rollback.left_applied(layout, target)
-        reversal = rollback.plan_reversal(layout, target, left) if wanted["migrations"] == "reverse" else None
-        if wanted["environment"] == "current" and not module.check_mode:
-            target = release.with_environment(layout, target, rollback.current_environment(layout))
+        result = roll_back(module, layout, begun)
     except rollback.RollbackError as problem:
         module.fail_json(msg=f"{layout.site}: {problem}", **begun)
+    except (OSError, subprocess.CalledProcessError, units.StillAtWorkError, host_program.ProgramError) as problem:
+        module.fail_json(
+            msg=f"{layout.site}: the rollback ends here, the live release still serves: {problem}", **begun
+        )
+    module.exit_json(**result, **begun)
+
+
+def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
+    wanted = module.params
+    target = rollback.choose(layout, wanted["to"], wanted["environment"])
+    left = rollback.left_applied(layout, target)
+    reversal = rollback.plan_reversal(layout, target, left) if wanted["migrations"] == "reverse" else None
+    if wanted["environment"] == "current":
+        target = rollback.with_current_environment(layout, target, make=not module.check_mode)
     told = {
         "release": target,
         "left": [f"{app}.{name}" for app, names in left.items() for name in names],
         "reversal": asdict(reversal) if reversal else {},
-        **begun,
+        "outcome": {},
     }
     running = target in state.running_instances(layout)
     if module.check_mode:
-        module.exit_json(changed=not running, outcome={}, **told)
+        return {"changed": not running, **told}
     started = not (running and target == state.live_release(layout)) and start(module, layout, target, begun)
     if not wanted["move"] or (reversal and reversal.steps):
-        module.exit_json(changed=started, outcome={}, **told)
+        return {"changed": started, **told}
     plan = swap.plan_of(layout, {**wanted["move"], "release": target, "operation": "rollback"}, begun["lease"])
     outcome = swap.carry_out(layout, plan)
     if not outcome["moved"]:
-        module.fail_json(msg=f"{target} is not live.\n{outcome['message']}", **begun)
+        raise rollback.RollbackError(f"{target} is not live.\n{outcome['message']}")
     outcome["freed"] = lease.free(layout, begun["lease"])
-    module.exit_json(changed=started or outcome["changed"], diff=outcome["diff"], outcome=outcome, **told)
+    return {**told, "changed": started or outcome["changed"], "diff": outcome["diff"], "outcome": outcome}
 
 
 def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> bool:

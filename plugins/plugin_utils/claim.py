@@ -71,25 +71,20 @@ def by() -> str:
 def process() -> dict[str, Any]:
     """Where the run is found by another one: the machine since its boot, the namespace of its PIDs, PID and start."""
     pid = os.getppid()  # this is a worker's process; the run is its parent
-    return {"machine": _machine(), "pid": pid, "started": _started(pid)}
+    return {"machine": _machine(), "pid": pid, "started": lease.process_start(pid)}
 
 
 def is_dead(other: Mapping[str, Any]) -> bool:
     """Whether a run was on this machine and is no more. Of another machine's nothing is known from here."""
     here = _machine()
-    return bool(here) and other.get("machine") == here and _started(other.get("pid", 0)) != other.get("started")
+    return (
+        bool(here) and other.get("machine") == here and lease.process_start(other.get("pid", 0)) != other.get("started")
+    )
 
 
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""

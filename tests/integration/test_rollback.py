@@ -274,6 +274,24 @@ def test_migrations_come_back_where_a_rollback_undid_them_for_nothing(host: Host
     assert served(host)["version"] == "r8"
 
 
+def test_what_a_release_that_failed_its_gate_has_applied_is_undone_as_well(host: Host, project: Project) -> None:
+    after = live(host)
+    project.version("fails its gate")
+    project.migration("0003_size", "0002_weight", ADD_COLUMN.replace("weight", "size"))
+    failed = host.play("site.yml", site_health_path="/upload/", cutover_gate_deadline=3)
+    refused(host, failed, "did not pass its gate", "Applied for it and still there: cargo.0003_size")
+    assert "size" in columns(host)
+    back = host.play("rollback.yml", rollback_migrations="reverse")
+    succeeded(back)
+    assert "in this order: cargo.0003_size, cargo.0002_weight" in back.output, back.output
+    assert columns(host).split() == ["['id',", "'label']"]
+    refused(host, host.play("rollback.yml", rollback_to=after), "needs migrations that a rollback has undone")
+    project.without_migration("0003_size")
+    project.version("r8")
+    assert succeeded(host.play("site.yml", release_retry=True)) == after
+    assert "weight" in columns(host)
+
+
 def test_an_irreversible_migration_is_refused_before_anything_changes(host: Host, project: Project) -> None:
     project.version("r9")
     project.migration("0003_one_way", "0002_weight", NO_WAY_BACK)

@@ -182,3 +182,15 @@ def test_a_database_that_is_not_there_gives_no_answer_but_a_reason(project):
     done = project.ask({"shop": "0001_item"})
     assert MARKER not in done.stdout
     assert "unable to open database file" in done.stderr
+
+
+def test_what_is_applied_and_not_in_this_code_is_an_obstacle(project):
+    project.add("shop", "0003_size", table("Size"), ("shop", "0002_price"))
+    project.migrate()
+    (project.folder / "shop/migrations/0003_size.py").unlink()
+    (unknown, *known) = project.steps({"shop": "0001_item", "blog": "0001_post"})
+    assert unknown == {
+        "name": "shop.0003_size",
+        "obstacles": ["it is applied, and this release does not have it"],
+    }
+    assert [step["name"] for step in known] == ["blog.0002_offer", "shop.0002_price"]

@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import guard, guard_program
+from ansible_collections.switchyard.django.plugins.module_utils import guard, guard_program, lease
 
 OLD, NEW = "a" * 12, "b" * 12
 
@@ -198,8 +198,8 @@ def test_an_instance_is_ending_while_somebody_sees_to_it(layout, program, host):
 
 
 def test_a_process_is_told_from_a_later_one():
-    assert guard.process_start(os.getpid()) == guard.process_start(os.getpid()) != ""
-    assert guard.process_start(gone()) == ""
+    assert lease.process_start(os.getpid()) == lease.process_start(os.getpid()) != ""
+    assert lease.process_start(gone()) == ""
 
 
 # --- the notes -------------------------------------------------------------------------------------------------------

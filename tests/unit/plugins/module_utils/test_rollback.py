@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import disk, history, rollback, sandbox, state
@@ -129,14 +130,14 @@ def test_with_the_environment_of_today_a_forgotten_one_is_not_missed(layout, dep
 def test_the_environment_of_today_is_the_live_releases(layout, deploy):
     deploy(R1, environment="e1")
     deploy(R2, environment="e2")
-    assert rollback.current_environment(layout) == "e2"
+    assert rollback._current_environment(layout) == "e2"
     record(layout, "rollback", R1)
-    assert rollback.current_environment(layout) == "e1"
+    assert rollback._current_environment(layout) == "e1"
 
 
 def test_without_a_live_release_there_is_no_environment_of_today(layout):
     with pytest.raises(RollbackError, match="rollback_environment=current needs a live release"):
-        rollback.current_environment(layout)
+        rollback._current_environment(layout)
 
 
 # --- what the database would keep ------------------------------------------------------------------------------------
@@ -266,7 +267,7 @@ def test_where_no_code_knows_them_all_the_way_out_is_named(layout, two, deploy, 
     with pytest.raises(RollbackError) as caught:
         rollback.plan_reversal(layout, R1, rollback.left_applied(layout, R1))
     message = str(caught.value)
-    assert "no release on the host has the code of shop.0002, shop.0003" in message
+    assert "no release on the host that can start has the code of shop.0002, shop.0003" in message
     assert "-e rollback_migrations=keep" in message
     assert "Nothing was changed." in message
     assert django.asked == []
@@ -321,3 +322,69 @@ def test_what_the_project_prints_when_it_ends_does_not_spoil_the_answer(layout, 
 
     monkeypatch.setattr(rollback.release, "manage", chatty)
     assert rollback.plan_reversal(layout, R1, {"shop": ["0002"]}).steps == ["shop.0002"]
+
+
+# --- a release that was migrated and never went live -----------------------------------------------------------------
+
+
+def test_what_a_release_that_failed_its_gate_applied_is_left_as_well(layout, deploy):
+    deploy(R1, "0001")
+    deploy(R2, "0001", "0002")
+    deploy(R3, "0001", "0002", "0003", result="made")
+    assert rollback.left_applied(layout, R1) == {"shop": ["0002"]}
+    layout.migrated(R3).write_text(json.dumps({"at": time.time()}))
+    assert rollback.left_applied(layout, R1) == {"shop": ["0002", "0003"]}
+    record(layout, "rollback", R1, reversed=["shop.0002", "shop.0003"])
+    assert rollback.left_applied(layout, R1) == {}
+
+
+def test_its_code_undoes_them(layout, deploy, monkeypatch):
+    deploy(R1, "0001")
+    deploy(R2, "0001", "0002")
+    deploy(R3, "0001", "0002", "0003", result="made")
+    assert rollback._who_knows(layout, {"shop": ["0002", "0003"]}) == R3
+
+
+# --- the environment of today ----------------------------------------------------------------------------------------
+
+
+def test_with_the_environment_of_today_the_code_that_is_left_is_no_way_back(layout, deploy):
+    deploy(R1, environment="e1", code="old")
+    deploy(R2, environment="e1", code="new")
+    deploy(R3, environment="e2", code="new")
+    assert rollback.choose(layout, "", "proven") == R2
+    assert rollback.choose(layout, "", "current") == R1
+
+
+def test_with_the_environment_of_today_one_rollback_after_the_other_goes_further_back(layout, deploy):
+    deploy(R1, environment="e1", code="oldest")
+    deploy(R2, environment="e1", code="old")
+    deploy(R3, environment="e2", code="new")
+    clone = rollback.with_current_environment(layout, R2, make=False)
+    deploy(clone, environment="e2", code="old", made_from=R2, result="made")
+    record(layout, "rollback", clone)
+    assert rollback.choose(layout, "", "current") == R1
+
+
+def test_with_the_environment_of_today_no_rollback_goes_into_what_was_rejected(layout, deploy):
+    deploy(R1, environment="e1", code="oldest")
+    deploy(R2, environment="e1", code="old")
+    deploy(R3, environment="e2", code="new")
+    clone = rollback.with_current_environment(layout, R2, make=False)
+    deploy(clone, environment="e2", code="old", made_from=R2, result="made")
+    record(layout, "rollback", clone)
+    record(layout, "rollback", R1)
+    deploy("4" * 12, environment="e2", code="newest")
+    assert rollback.choose(layout, "", "current") == R1
+
+
+def test_a_release_that_comes_back_again_keeps_the_name_of_its_origin(layout, deploy):
+    deploy(R1, environment="e1")
+    deploy(R2, environment="e2")
+    deploy(R3, environment="e2", made_from=R1)
+    again = rollback.with_current_environment(layout, R3, make=False)
+    assert again == R3
+    deploy("4" * 12, environment="e3")
+    assert rollback.with_current_environment(layout, R3, make=False) == rollback.with_current_environment(
+        layout, R1, make=False
+    )

@@ -362,7 +362,7 @@ def test_retention_keeps_what_is_needed_and_nothing_else(host: Host, project: Pr
     assert succeeded(again) == last
     assert again.changed == []
     assert succeeded(host.play("rollback.yml")) in stayed
-    refused(host, host.play("site.yml", release_keep=1), "release_keep 1 is too few")
+    refused(host, host.play("site.yml", release_keep=1), "release_keep 1 must be a whole number, at least 2")
 
 
 def test_a_rollback_is_quick(host: Host, say: Callable[[str], None]) -> None:

@@ -76,6 +76,7 @@ class Verdict:
     """What did not hold, and how long the site took to be one release again."""
 
     problems: list[str] = field(default_factory=list)
+    reached: bool = True
     mended: float = 0.0
     seconds: float = 0.0
 
@@ -307,6 +308,7 @@ class Bench:
             try:
                 self._die(case.kind, operation.play)
             except NotReached as problem:
+                verdict.reached = False
                 verdict.problems.append(str(problem))
             verdict.mended, problems = self._wait_for(judge.inconsistencies, self._patience(case.kind))
             verdict.problems += [f"not one release after {verdict.mended:.0f} s: {problem}" for problem in problems]

@@ -128,6 +128,10 @@ def for_people(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 {**{name: entry.get(name) for name in TOLD}, "reason": entry.get("reason") or None, "result": "cut off"}
             )
         elif told:
-            ended = {"result": entry["result"], "seconds": entry.get("seconds"), "reason": entry.get("reason") or None}
-            told[-1] = {**told[-1], **ended}
+            outcome = {
+                "result": entry["result"],
+                "seconds": entry.get("seconds"),
+                "reason": entry.get("reason") or None,
+            }
+            told[-1] = {**told[-1], **outcome}
     return told

@@ -41,15 +41,13 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
     if keep < 1:
         return []
     found = state.releases(layout)
-    running = state.instances_at_work(layout)
     before = next((release for release in found["lived"] if release != found["live"]), None)
     stay = {
         found["live"],
         found["undone"],
         found["rollback_target"],
         before,
-        *found["running"],
-        *running,
+        *state.instances_at_work(layout),
         *found["lived"][:keep],
     }
     cut_off = history.unfinished(history.read(layout.history))

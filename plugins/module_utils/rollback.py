@@ -52,8 +52,9 @@ def choose(layout: Layout, to: str, environment: str) -> str:
     startable = state.startable(layout, found["releases"])
     whole = set(found["releases"])
     if environment == "current":
+        today = _current_environment(layout)
         ways = history.ways_back(entries, live, whole)
-        target = to or next((way for way in ways if _leads_away(layout, found, way)), None)
+        target = to or next((way for way in ways if _leads_away(found, way, today)), None)
     else:
         # Where the only way back has lost its environment, the user is told of that.
         target = to or found["rollback_target"] or history.rollback_target(entries, live, whole)
@@ -74,10 +75,10 @@ def choose(layout: Layout, to: str, environment: str) -> str:
     return target
 
 
-def _leads_away(layout: Layout, found: Mapping[str, Any], way: str) -> bool:
+def _leads_away(found: Mapping[str, Any], way: str, today: str) -> bool:
     """Whether the release, with the environment of today, is neither what is live nor what was rejected."""
     live, other = found["releases"][found["live"]], found["releases"][way]
-    returns_as = release.with_environment_name(other, live["environment"])
+    returns_as = release.with_environment_name(other, today)
     same = other.get("code") is not None and other.get("code") == live.get("code")
     return not same and returns_as != found["live"] and returns_as not in found["rejected"]
 

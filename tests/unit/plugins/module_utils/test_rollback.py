@@ -388,3 +388,10 @@ def test_a_release_that_comes_back_again_keeps_the_name_of_its_origin(layout, de
     assert rollback.with_current_environment(layout, R3, make=False) == rollback.with_current_environment(
         layout, R1, make=False
     )
+
+
+def test_without_a_live_release_the_environment_of_today_is_refused_and_not_guessed(layout, deploy):
+    deploy(R1)
+    layout.current.unlink()
+    with pytest.raises(RollbackError, match="needs a live release"):
+        rollback.choose(layout, "", "current")

@@ -258,13 +258,14 @@ def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
             guard.look_away(layout)
     except (OSError, host_program.ProgramError) as problem:
         told = f", but nobody watches it: {problem}"
-    others = [release for release in state.running_instances(layout) if release != plan.release]
+    # One that systemd is about to start again counts: it would crash and start for ever.
+    others = [release for release in state.instances_at_work(layout) if release != plan.release]
     return told + "".join(_let_end(layout, release, plan.drain, plan.settle) for release in sorted(others))
 
 
 def _let_end(layout: Layout, release: str, seconds: int, warm: int = 0) -> str:
     try:
-        if release != state.live_release(layout) and units.is_active(layout.unit(release)):
+        if release != state.live_release(layout) and units.is_at_work(layout.unit(release)):
             guard.let_end(layout, release, max(seconds, warm), warm)
             return f", {release} lives on for its connections, {max(seconds, warm)} s at most"
     except (OSError, subprocess.CalledProcessError, host_program.ProgramError):

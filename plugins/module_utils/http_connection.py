@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One HTTP request over a unix socket or TCP, within a time limit that a slow server cannot stretch."""
+"""One HTTP request over a unix socket or TCP, with or without TLS, in a time that a slow server cannot stretch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import http.client
 import io
 import re
 import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import websocket
+from ansible_collections.switchyard.django.plugins.module_utils import event_stream, websocket
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import excerpt, printable, without_query
+from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 
 HOST = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 _LONGEST_SOCKET_PATH = 107
 _LONGEST_BODY = 1024 * 1024
+_PART = 64 * 1024
 _QUEUE_FULL_WAIT = 0.05
 _CLOSE_WAIT = 1.0
 # An application that accepts a WebSocket and then fails (its message broker is down) does so within this time.
@@ -32,11 +36,12 @@ _PEEK_TIME = 0.01
 
 @dataclass(frozen=True)
 class Target:
-    """Where the application listens: a unix socket or, without one, a host and a port."""
+    """Where the application listens: a unix socket or, without one, a host and a port; and whether it speaks TLS."""
 
     unix_socket: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    tls: Tls | None = None
 
     def __post_init__(self) -> None:
         if self.unix_socket is None:
@@ -53,7 +58,8 @@ class Target:
             raise ValueError(f"unix_socket: {self.unix_socket!r} is longer than {_LONGEST_SOCKET_PATH} bytes")
 
     def __str__(self) -> str:
-        return f"unix:{self.unix_socket}" if self.unix_socket else self.authority
+        place = f"unix:{self.unix_socket}" if self.unix_socket else self.authority
+        return f"{place} (TLS, {self.tls.server_name})" if self.tls else place
 
     @property
     def authority(self) -> str:
@@ -78,13 +84,21 @@ class Answer:
         return f"{self.status_line}: {detail}" if detail else self.status_line
 
 
+class Stage(Enum):
+    """How far a connection has come."""
+
+    CONNECT = "connection"
+    TLS = "TLS handshake"
+    ANSWER = "complete answer"
+
+
 class Connection(http.client.HTTPConnection):
     """One connection to the target, for one request. `until` (monotonic) ends it whatever the time-outs say."""
 
     def __init__(self, target: Target, connect_timeout: float, read_timeout: float, until: float) -> None:
         super().__init__(target.host, target.port)
         self.target = target
-        self.connected = False
+        self.stage = Stage.CONNECT
         self.answered_at: float | None = None
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
@@ -93,27 +107,44 @@ class Connection(http.client.HTTPConnection):
         self._response: http.client.HTTPResponse | None = None
 
     def connect(self) -> None:
-        connected = _open_socket(self.target, min(time.monotonic() + self._connect_timeout, self._until))
-        self.connected = True
+        expires = min(time.monotonic() + self._connect_timeout, self._until)
+        connected = _open_socket(self.target, expires)
+        if self.target.tls:
+            self.stage = Stage.TLS
+            connected = _shake_hands(connected, self.target.tls, expires)
+        self.stage = Stage.ANSWER
         self._transport = _Transport(connected, min(time.monotonic() + self._read_timeout, self._until))
         # http.client asks of its socket no more than sendall, makefile and close.
         self.sock = self._transport
 
     def ask(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        """The whole answer, or the head of one that switches protocols."""
+        return self._answer(self._request(method, path, headers))
+
+    def ask_for_events(self, path: str, headers: Mapping[str, str]) -> tuple[Answer, event_stream.EventReader | None]:
+        """The head of the answer and what reads its events; or a whole answer that is no stream of events."""
+        response = self._request("GET", path, headers)
+        if response.status != 200 or response.headers.get_content_type() != event_stream.MEDIA_TYPE:
+            return self._answer(response), None
+        return _as_answer(response, ""), event_stream.EventReader(lambda: response.read1(_PART))
+
+    def note_answer(self) -> None:
+        """Take this moment for the one of the answer."""
+        self.answered_at = time.monotonic()
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         host = header_value(headers, "host") or self.target.authority
         others = {name: value for name, value in headers.items() if name.lower() != "host"}
         self.request(method, path, headers={"Host": host, **others})
-        response = self._response = self.getresponse()
+        self._response = self.getresponse()
+        return self._response
+
+    def _answer(self, response: http.client.HTTPResponse) -> Answer:
         body = response.read(_LONGEST_BODY) if response.status != 101 else b""
         if response.length and len(body) < _LONGEST_BODY:
             raise http.client.IncompleteRead(body, response.length)
-        self.answered_at = time.monotonic()
-        version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
-        status_line = printable(f"{version} {response.status} {response.reason}")
-        names = {name.lower() for name in response.headers}
-        values = {name: ", ".join(response.headers.get_all(name, [])) for name in names}
-        text = _decode(body, response.headers.get_content_charset("utf-8"))
-        return Answer(response.status, status_line, values, text)
+        self.note_answer()
+        return _as_answer(response, _decode(body, response.headers.get_content_charset("utf-8")))
 
     def drops_websocket(self) -> bool:
         """Whether the server hangs up without a word as soon as it has switched to WebSocket."""
@@ -127,6 +158,22 @@ class Connection(http.client.HTTPConnection):
             return False
         except OSError:
             return True
+
+    def exchange(self, message: str | None) -> Iterator[str | websocket.Frame | None]:
+        """Send a message, and yield those that come within the read time-out; at last what ended them.
+
+        That is the server's close frame, or None where the connection broke off. Running out of time is an error.
+        """
+        if self._transport is None or self._response is None:
+            return
+        self._transport.expires = min(time.monotonic() + self._read_timeout, self._until)
+        if message is not None:
+            self._transport.sendall(websocket.client_frame(websocket.TEXT, message.encode()))
+        while True:
+            came = websocket.read_message(self._response.fp, self._transport.sendall)
+            yield came
+            if not isinstance(came, str):
+                return
 
     def close_websocket(self) -> int | None:
         """Close as RFC 6455 asks for; the code of the server's close frame, or None if it sent none in time."""
@@ -196,7 +243,22 @@ class _TransportReader(io.RawIOBase):
 def _open_socket(target: Target, expires: float) -> socket.socket:
     if target.unix_socket:
         return _open_unix_socket(target.unix_socket, expires)
-    return socket.create_connection((target.host, target.port), timeout=_left(expires))
+    return _open_tcp_socket(target.host, target.port, expires)
+
+
+def _open_tcp_socket(host: str, port: int, expires: float) -> socket.socket:
+    """Connect to the first of the name's addresses that answers, all within the time for one connection."""
+    problem: OSError | None = None
+    for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        unconnected = socket.socket(family, kind, protocol)
+        try:
+            unconnected.settimeout(_left(expires))
+            unconnected.connect(address)
+            return unconnected
+        except OSError as error:
+            unconnected.close()
+            problem = error
+    raise problem or OSError(f"{host} has no address")
 
 
 def _open_unix_socket(path: str, expires: float) -> socket.socket:
@@ -215,6 +277,26 @@ def _open_unix_socket(path: str, expires: float) -> socket.socket:
             raise
 
 
+def _shake_hands(connected: socket.socket, tls: Tls, expires: float) -> ssl.SSLSocket:
+    """A handshake under the time-out of the socket, which the ssl module keeps for the handshake as a whole."""
+    try:
+        connected.settimeout(_left(expires))
+        return tls.context().wrap_socket(connected, server_hostname=tls.server_name)
+    except OSError:
+        connected.close()
+        raise
+
+
+def speaks_tls(target: Target, expires: float) -> bool:
+    """Whether a TLS handshake succeeds there, whoever the server proves to be."""
+    anybody = Tls("localhost", validate=False)
+    try:
+        _shake_hands(_open_socket(target, expires), anybody, expires).close()
+    except OSError:
+        return False
+    return True
+
+
 def _left(expires: float) -> float:
     left = expires - time.monotonic()
     if left <= 0:
@@ -225,6 +307,14 @@ def _left(expires: float) -> float:
 def header_value(headers: Mapping[str, str], wanted: str) -> str:
     """The value of a header, however its name is capitalised; empty where it is missing. `wanted` is lower-case."""
     return next((value for name, value in headers.items() if name.lower() == wanted), "")
+
+
+def _as_answer(response: http.client.HTTPResponse, body: str) -> Answer:
+    version = "HTTP/1.0" if response.version == 10 else "HTTP/1.1"
+    status_line = printable(f"{version} {response.status} {response.reason}")
+    names = {name.lower() for name in response.headers}
+    values = {name: ", ".join(response.headers.get_all(name, [])) for name in names}
+    return Answer(response.status, status_line, values, body)
 
 
 def _decode(body: bytes, charset: str) -> str:

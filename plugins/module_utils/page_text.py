@@ -59,11 +59,11 @@ class _PageText(HTMLParser):
             self.text += " " + data
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = _LONGEST_LINE) -> str:
     """One line without control characters and passwords, cut to a length that a terminal bears."""
     visible = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(_CREDENTIALS_IN_URL.sub("://***@", visible).split())
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def without_query(location: str) -> str:

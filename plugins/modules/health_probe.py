@@ -11,11 +11,12 @@ short_description: Ask a web application whether it is well, and name what ails 
 version_added: 1.0.0
 author: switchyard.django contributors (@switchyard)
 description:
-  - Sends HTTP requests, and WebSocket handshakes if asked to, to an application over a unix socket or TCP, with the
-    very headers that the proxy before it sends.
-  - Repeats them until O(successes) rounds in a row have passed or O(deadline) is over. While nothing listens yet it
-    looks more often than O(interval), from every 50 milliseconds on, so that a quick start is seen at once.
-  - Fails with the kind of failure (RV(failure)), the line of evidence (RV(evidence)) and what to do about it
+  - Sends HTTP requests to an application, over a unix socket, TCP or TLS, with the very headers that the proxy before
+    it sends. If asked to, it makes WebSocket handshakes, exchanges a message, and waits for a server-sent event.
+  - Repeats them until O(successes) rounds in a row have passed, until O(deadline) is over, or until a failure that does
+    not heal by itself has stood for O(patience). While nothing listens yet it looks more often than O(interval), from
+    every 50 milliseconds on, so that a quick start is seen at once.
+  - Fails with the class of the failure (RV(failure)), the line of evidence (RV(evidence)) and what to do about it
     (RV(hint)).
   - Redirects are judged, never followed.
 options:
@@ -33,6 +34,26 @@ options:
     description:
       - TCP port to connect to.
     type: int
+  tls:
+    description:
+      - Whether to speak TLS there. Then the probe counts as a request over HTTPS.
+    type: bool
+    default: false
+  ca_path:
+    description:
+      - A file or a hashed folder with the certificates, in PEM form, of the authorities to trust. Without it those are
+        trusted that the system trusts.
+    type: path
+  validate_certs:
+    description:
+      - Whether the certificate must be valid now, be issued for O(server_name) and lead to a trusted authority.
+    type: bool
+    default: true
+  server_name:
+    description:
+      - The name that the server is asked for (SNI) and that its certificate must cover.
+      - Without it that is O(virtual_host) without its port, or else O(host), or else C(localhost).
+    type: str
   virtual_host:
     description:
       - The C(Host) header, for which the application looks in C(ALLOWED_HOSTS).
@@ -51,7 +72,7 @@ options:
     default: GET
   headers:
     description:
-      - Further headers to send, with the request and with the WebSocket handshake.
+      - Further headers to send, with the request, with the WebSocket handshake and for the events.
       - C(Host) goes into O(virtual_host), and C(Authorization) and C(Cookie) into O(secret_headers).
     type: dict
     default: {}
@@ -74,6 +95,13 @@ options:
     description:
       - Python regular expression that must match somewhere in the answer.
     type: str
+  json:
+    description:
+      - Values that the answer, which must be JSON, must have. Each key is a dotted path to a value, in which a number
+        counts in a list from 0, as in C(checks.0.state). Each value is a text, a number, a boolean or null.
+      - Texts and numbers are not the same, V("1") is not V(1).
+    type: dict
+    default: {}
   response_headers:
     description:
       - Headers that the answer must have, with their exact values.
@@ -82,8 +110,8 @@ options:
   websocket_path:
     description:
       - Also make a real WebSocket handshake at this path in each round, and close it in an orderly way.
-      - The site's own origin is sent as C(Origin), with C(https) if the headers say C(X-Forwarded-Proto=https),
-        unless the headers have one.
+      - The site's own origin is sent as C(Origin) unless the headers have one. It begins with C(https) with O(tls) or
+        if the headers say C(X-Forwarded-Proto=https).
     type: str
   websocket_subprotocols:
     description:
@@ -91,6 +119,24 @@ options:
     type: list
     elements: str
     default: []
+  websocket_send:
+    description:
+      - A text message to send when the handshake is done. It needs O(websocket_expect).
+    type: str
+  websocket_expect:
+    description:
+      - Text that a message must contain that comes over the WebSocket within O(read_timeout) of the handshake, or of
+        O(websocket_send). Messages without it, such as a greeting, are passed over.
+    type: str
+  events_path:
+    description:
+      - Also ask for server-sent events at this path in each round, until the first event has come in full.
+    type: str
+  events_timeout:
+    description:
+      - Seconds from the connection to the end of the first event.
+    type: float
+    default: 10
   successes:
     description:
       - How many rounds in a row must pass.
@@ -101,9 +147,37 @@ options:
       - Seconds between two rounds.
     type: float
     default: 1
-  timeout:
+  backoff:
     description:
-      - Seconds that a request may take to connect, and again to be answered in full.
+      - Factor, from 1 to 10, by which the pause grows after each further round that fails. After one that passes it is
+        O(interval) again.
+    type: float
+    default: 1
+  max_interval:
+    description:
+      - Seconds beyond which O(backoff) does not let the pause grow. O(interval) itself may be longer.
+    type: float
+    default: 10
+  connect_timeout:
+    description:
+      - Seconds in which the connection must come about, the TLS handshake included.
+    type: float
+    default: 5
+  read_timeout:
+    description:
+      - Seconds in which a request must be answered in full.
+    type: float
+    default: 10
+  latency_limit:
+    description:
+      - Seconds from the beginning of an attempt to its answer beyond which a round counts as failed, although the
+        answer was right. It holds for the request and for the WebSocket handshake.
+    type: float
+  patience:
+    description:
+      - Seconds after which a failure ends the probe that has stood since, and that lasts until somebody mends it.
+        RV(failure) says which these are. Status 500 and above is none of them.
+      - With V(0) the first such failure ends it. With the value of O(deadline) every failure is waited out.
     type: float
     default: 10
   deadline:
@@ -143,41 +217,89 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask an instance on its private socket, as nginx does
+- name: Look which release is live
+  switchyard.django.release_info:
+    site: shop
+  register: shop
+
+- name: Ask its instance on its private socket, as nginx does
   switchyard.django.health_probe:
-    unix_socket: /run/shop/3f9c2a7d41b8/app.sock
+    unix_socket: "/run/shop/{{ shop.live }}/app.sock"
     virtual_host: shop.example.com
     headers:
       X-Forwarded-Proto: https
     path: /health/
 
-- name: Wait for a new instance, but no longer than systemd keeps it up
+- name: Wait for an instance that starts, but no longer than systemd keeps it up
   switchyard.django.health_probe:
-    unix_socket: /run/shop/3f9c2a7d41b8/app.sock
+    unix_socket: "/run/shop/{{ shop.live }}/app.sock"
     virtual_host: shop.example.com
     path: /health/
-    websocket_path: /ws/
     successes: 3
+    interval: 0.5
+    backoff: 1.5
     deadline: 90
-    unit: shop@3f9c2a7d41b8.service
+    unit: "shop@{{ shop.live }}.service"
 
-- name: See the new release answer through the edge
+- name: See the live release answer through nginx, and quickly
   switchyard.django.health_probe:
     port: 80
     virtual_host: shop.example.com
     path: /health/
     response_headers:
-      X-Release: 3f9c2a7d41b8
+      X-Release: "{{ shop.live }}"
+    latency_limit: 2
 
-- name: Expect a page behind basic authentication
+- name: Expect the health page to say that the database is well
   switchyard.django.health_probe:
-    host: 10.0.0.7
-    port: 8000
+    port: 80
     virtual_host: shop.example.com
-    path: /admin/login/
+    path: /health/
+    json:
+      status: ok
+      database: ok
+
+- name: See that nobody can read what nobody should, and don't wait for it
+  switchyard.django.health_probe:
+    port: 80
+    virtual_host: shop.example.com
+    path: /.env
+    status: [403, 404]
+    patience: 0
+
+- name: Ask over HTTPS, with a certificate of the company's own authority
+  switchyard.django.health_probe:
+    port: 443
+    tls: true
+    ca_path: /etc/ssl/certs/shop-ca.pem
+    virtual_host: shop.example.com
+    path: /health/
+
+- name: Send a message over a WebSocket and expect one that says hello
+  switchyard.django.health_probe:
+    port: 80
+    virtual_host: shop.example.com
+    path: /health/
+    websocket_path: /ws/board/
+    websocket_send: '{"type": "hello"}'
+    websocket_expect: hello
+
+- name: Expect the first server-sent event within three seconds
+  switchyard.django.health_probe:
+    port: 80
+    virtual_host: shop.example.com
+    path: /health/
+    events_path: /events/
+    events_timeout: 3
+
+- name: Ask for a page behind basic authentication
+  switchyard.django.health_probe:
+    port: 80
+    virtual_host: shop.example.com
+    path: /health/
     secret_headers:
       Authorization: "Basic {{ shop_monitor_credentials | b64encode }}"
-    body: csrfmiddlewaretoken
+    body: database
 """
 
 RETURN = r"""
@@ -191,18 +313,49 @@ msg:
     Bad Request (400). Add the domain to ALLOWED_HOSTS.
 failure:
   description:
-    - The kind of failure, V(null) if there was none. It is that of the last round with a failure.
-    - No connection is V(no_socket), V(permission), V(refused), V(dns), V(unreachable) or V(connect_timeout).
-    - No answer is V(read_timeout), V(reset) or V(bad_http).
-    - Django's own are V(disallowed_host) and V(https_redirect_loop).
-    - Another status than expected is V(redirect), V(bad_request) (400), V(unauthorized) (401, 403), V(not_found)
-      (404), V(too_large) (413, 414, 431), V(server_error) (500), V(bad_gateway) (502), V(unavailable) (503),
-      V(gateway_timeout) (504) or V(wrong_status).
-    - Another answer than expected is V(wrong_body) or V(wrong_header).
-    - From a WebSocket it is V(no_upgrade) (another status than 101), V(bad_accept_key), V(wrong_header),
-      V(server_error) (closed with 1011) or V(reset) (dropped as soon as it was accepted).
-    - Without a verdict in time it is V(unit_failed) (O(unit) will not come up) or V(deadline) (nothing failed, but
-      too slowly).
+    - The class of the failure, V(null) if there was none. It is that of the last round with a failure.
+    - One that lasts does not heal by itself, and ends the probe after O(patience).
+    - V(no_socket) - The unix socket does not exist.
+    - V(permission) - The user who probes may not open the unix socket. It lasts.
+    - V(refused) - Nothing listens on the port, or on a unix socket that a dead process left.
+    - V(dns) - The host name does not resolve.
+    - V(unreachable) - There is no way to the address.
+    - V(connect_timeout) - No connection came about within O(connect_timeout).
+    - V(tls_expired) - The certificate has expired. It lasts.
+    - V(tls_not_yet_valid) - The certificate is not valid yet. It lasts.
+    - V(tls_name_mismatch) - The certificate is for other names than O(server_name). It lasts.
+    - V(tls_untrusted) - No authority that is trusted here has signed the certificate. It lasts.
+    - V(tls_handshake) - The server refused or broke off the TLS handshake, or does not speak TLS. It lasts.
+    - V(tls_required) - The port speaks TLS, and plain HTTP was sent to it. It lasts.
+    - V(read_timeout) - The request was taken, and no complete answer came within O(read_timeout).
+    - V(reset) - The connection was closed before the answer was complete.
+    - V(bad_http) - What came back is not HTTP. It lasts.
+    - V(disallowed_host) - Django answered with 400 because of the C(Host) header. It lasts.
+    - V(https_redirect_loop) - A request that came over HTTPS was redirected to itself. It lasts.
+    - V(redirect) - Any other redirect. It lasts.
+    - V(bad_request) - Status 400 from anything but Django's check of the host. It lasts.
+    - V(unauthorized) - Status 401 or 403. It lasts.
+    - V(not_found) - Status 404. It lasts.
+    - V(too_large) - Status 413, 414 or 431, or nginx's 400 for headers that are too large. It lasts.
+    - V(server_error) - Status 500, or a WebSocket that was closed with 1011.
+    - V(bad_gateway) - Status 502.
+    - V(unavailable) - Status 503 or 429.
+    - V(gateway_timeout) - Status 504.
+    - V(wrong_status) - Any other status than those expected. It lasts.
+    - V(wrong_body) - The answer lacks O(body), or O(body_pattern) does not match it.
+    - V(wrong_json) - A value of O(json) is another one or missing, or the answer is not JSON.
+    - V(wrong_header) - A header of O(response_headers) has another value or is missing.
+    - V(too_slow) - The answer was right, and took longer than O(latency_limit).
+    - V(no_upgrade) - The WebSocket handshake was not answered with a switch of protocols. It lasts.
+    - V(bad_accept_key) - C(Sec-WebSocket-Accept) does not prove that the server read the key. It lasts.
+    - V(wrong_subprotocol) - The server chose none of O(websocket_subprotocols), or one that was not offered. It
+      lasts.
+    - V(no_message) - No message came over the WebSocket within O(read_timeout).
+    - V(wrong_message) - Messages came over the WebSocket, and none contained O(websocket_expect).
+    - V(not_an_event_stream) - The answer to O(events_path) is not of the type text/event-stream. It lasts.
+    - V(no_event) - No complete server-sent event came within O(events_timeout).
+    - V(unit_failed) - The systemd unit O(unit) will not come up.
+    - V(deadline) - Nothing failed, but the successes did not come within O(deadline).
   returned: when a probe was made
   type: str
   sample: disallowed_host
@@ -221,7 +374,7 @@ hint:
   sample: Add the domain to ALLOWED_HOSTS.
 attempts:
   description:
-    - What was asked, in order. Of more than 20 attempts the first 5 and the last 15.
+    - All that was asked, in order. Of more than 300 attempts the first 100 and the last 200.
   returned: when a probe was made
   type: list
   elements: dict
@@ -237,12 +390,16 @@ attempts:
       description: Status of the answer, V(null) if none came.
       type: int
       sample: 200
+    at_ms:
+      description: When it began, in milliseconds from the beginning of the probe.
+      type: float
+      sample: 1004.6
     latency_ms:
-      description: Milliseconds from the beginning to the full answer or to the failure.
+      description: Milliseconds from its beginning to the full answer or to the failure.
       type: float
       sample: 4.2
     failure:
-      description: The kind of failure, V(null) if there was none.
+      description: The class of the failure, V(null) if there was none.
       type: str
     evidence:
       description: What was seen.
@@ -274,10 +431,12 @@ elapsed_ms:
 
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
+    EventsCheck,
     HttpCheck,
     Limits,
     Report,
@@ -285,12 +444,17 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
     WebSocketCheck,
     probe,
 )
+from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import UnitWatch
 
 ARGUMENT_SPEC = {
     "unix_socket": {"type": "path"},
     "host": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int"},
+    "tls": {"type": "bool", "default": False},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "server_name": {"type": "str"},
     "virtual_host": {"type": "str"},
     "path": {"type": "str", "default": "/"},
     "method": {"type": "str", "choices": ["GET", "HEAD"], "default": "GET"},
@@ -299,15 +463,31 @@ ARGUMENT_SPEC = {
     "status": {"type": "list", "elements": "int", "default": [200]},
     "body": {"type": "str"},
     "body_pattern": {"type": "str"},
+    "json": {"type": "dict", "default": {}},
     "response_headers": {"type": "dict", "default": {}},
     "websocket_path": {"type": "str"},
     "websocket_subprotocols": {"type": "list", "elements": "str", "default": []},
+    "websocket_send": {"type": "str"},
+    "websocket_expect": {"type": "str"},
+    "events_path": {"type": "str"},
+    "events_timeout": {"type": "float", "default": 10},
     "successes": {"type": "int", "default": 1},
     "interval": {"type": "float", "default": 1},
-    "timeout": {"type": "float", "default": 10},
+    "backoff": {"type": "float", "default": 1},
+    "max_interval": {"type": "float", "default": 10},
+    "connect_timeout": {"type": "float", "default": 5},
+    "read_timeout": {"type": "float", "default": 10},
+    "latency_limit": {"type": "float"},
+    "patience": {"type": "float", "default": 10},
     "deadline": {"type": "float", "default": 60},
     "unit": {"type": "str"},
 }
+
+# Options that are the fields of Limits.
+LIMITS = (
+    *("successes", "interval", "backoff", "max_interval"),
+    *("connect_timeout", "read_timeout", "latency_limit", "patience", "deadline"),
+)
 
 # Each has an option of its own, which keeps it apart or keeps it out of the logs.
 OPTION_OF_HEADER = {
@@ -332,6 +512,20 @@ def request_headers(params: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in headers.items()}
 
 
+def requested_target(params: dict[str, Any]) -> Target:
+    tls = Tls(server_name(params), params["ca_path"], params["validate_certs"]) if params["tls"] else None
+    return Target(params["unix_socket"], params["host"], params["port"] or 0, tls)
+
+
+def server_name(params: dict[str, Any]) -> str:
+    """The name by which the server must prove itself: by default the one under which visitors come."""
+    if params["server_name"] is not None:
+        return params["server_name"]
+    if params["virtual_host"] is not None:
+        return urlsplit("//" + params["virtual_host"]).hostname or ""
+    return "localhost" if params["unix_socket"] else params["host"]
+
+
 def requested_checks(params: dict[str, Any]) -> list[Check]:
     headers = request_headers(params)
     checks: list[Check] = [
@@ -342,23 +536,27 @@ def requested_checks(params: dict[str, Any]) -> list[Check]:
             statuses=tuple(params["status"]),
             body_contains=params["body"],
             body_pattern=params["body_pattern"],
+            json=params["json"],
             response_headers={name: str(value) for name, value in params["response_headers"].items()},
         )
     ]
     if params["websocket_path"] is not None:
-        subprotocols = tuple(params["websocket_subprotocols"])
-        checks.append(WebSocketCheck(params["websocket_path"], headers, subprotocols))
+        checks.append(
+            WebSocketCheck(
+                path=params["websocket_path"],
+                headers=headers,
+                subprotocols=tuple(params["websocket_subprotocols"]),
+                send=params["websocket_send"],
+                expect=params["websocket_expect"],
+            )
+        )
+    if params["events_path"] is not None:
+        checks.append(EventsCheck(params["events_path"], headers, params["events_timeout"]))
     return checks
 
 
 def requested_limits(params: dict[str, Any]) -> Limits:
-    return Limits(
-        connect_timeout=params["timeout"],
-        read_timeout=params["timeout"],
-        successes=params["successes"],
-        interval=params["interval"],
-        deadline=params["deadline"],
-    )
+    return Limits(**{name: params[name] for name in LIMITS if params[name] is not None})
 
 
 def message(target: Target, checks: list[Check], report: Report) -> str:
@@ -377,11 +575,15 @@ def main() -> None:
         argument_spec=ARGUMENT_SPEC,
         mutually_exclusive=[("unix_socket", "port")],
         required_one_of=[("unix_socket", "port")],
+        required_by={
+            "websocket_send": ("websocket_path", "websocket_expect"),
+            "websocket_expect": "websocket_path",
+        },
         supports_check_mode=True,
     )
     params = module.params
     try:
-        target = Target(params["unix_socket"], params["host"], params["port"] or 0)
+        target = requested_target(params)
         checks = requested_checks(params)
         limits = requested_limits(params)
         give_up = UnitWatch(params["unit"], module.get_bin_path("systemctl", required=True)) if params["unit"] else None

@@ -16,8 +16,10 @@ import threading
 import time
 
 import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import health_probe
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
-    HINTS,
+    CLASSES,
+    EventsCheck,
     HttpCheck,
     Limits,
     Target,
@@ -25,6 +27,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
     probe,
     probe_once,
 )
+from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 
 QUICK = Limits(connect_timeout=0.5, read_timeout=0.5, interval=0.05, deadline=5)
 SHOP = {"Host": "shop.example", "X-Forwarded-Proto": "https"}
@@ -59,8 +62,8 @@ class Server:
             if not part:
                 break
             request += part
-        self.requests.append(request.decode())
-        return request.decode()
+        self.requests.append(request.decode(errors="replace"))
+        return self.requests[-1]
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -147,6 +150,9 @@ DJANGO_DEBUG_400 = """<html><head><title>DisallowedHost
         ("404 Not Found", "", "not_found"),
         ("413 Content Too Large", "", "too_large"),
         ("431 Request Header Fields Too Large", "", "too_large"),
+        ("400 Bad Request", "<title>400 Request Header Or Cookie Too Large</title>", "too_large"),
+        ("414 Request-URI Too Large", "", "too_large"),
+        ("429 Too Many Requests", "", "unavailable"),
         ("500 Internal Server Error", "", "server_error"),
         ("502 Bad Gateway", "", "bad_gateway"),
         ("503 Service Unavailable", "", "unavailable"),
@@ -162,7 +168,7 @@ def test_status(serve, status, body, failure, tcp):
     assert (attempt.ok, attempt.failure) == (failure is None, failure)
     assert attempt.status == int(status[:3])
     assert attempt.evidence.startswith(f"HTTP/1.1 {status}")
-    assert attempt.hint == (HINTS[failure] if failure else "")
+    assert attempt.hint == (CLASSES[failure].hint if failure else "")
 
 
 def test_an_expected_status_is_no_failure(serve):
@@ -301,7 +307,7 @@ def failure_of(target, check=None):
     assert not attempt.ok
     assert attempt.status is None
     assert attempt.evidence
-    assert attempt.hint == HINTS[attempt.failure]
+    assert attempt.hint == CLASSES[attempt.failure].hint
     return attempt.failure
 
 
@@ -410,7 +416,6 @@ def test_reset(serve, behaviour, evidence):
     "garbage",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"\x15\x03\x01\x00\x02\x02\x50",
         b"HTTP/2.0 200 OK\r\n\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
@@ -420,6 +425,22 @@ def test_bad_http(serve, garbage):
     server = serve(sends(garbage))
     assert failure_of(server.target) == "bad_http"
     assert probe_once(server.target, HttpCheck(), QUICK).evidence.isprintable()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        sends(b"\x15\x03\x01\x00\x02\x02\x50"),
+        answers("400 Bad Request", "<center>The plain HTTP request was sent to HTTPS port</center>"),
+        answers("400 Bad Request", "Reason: You're speaking plain HTTP to an SSL-enabled server port."),
+        answers("400 Bad Request", "Client sent an HTTP request to an HTTPS server."),
+    ],
+)
+@pytest.mark.parametrize("check", [HttpCheck(), WebSocketCheck("/ws/"), EventsCheck("/events/")])
+def test_tls_required(serve, behaviour, check):
+    attempt = probe_once(serve(behaviour).target, check, QUICK)
+    assert attempt.failure == "tls_required"
+    assert "tls=true" in attempt.hint
 
 
 # -- WebSocket ---------------------------------------------------------------------------------------------------------
@@ -536,7 +557,7 @@ def test_dropped_after_the_handshake(serve, tcp):
         (answers("426 Upgrade Required"), "no_upgrade", "WSGI"),
         (upgrades(accept="bm90IHRoZSByaWdodCBvbmU="), "bad_accept_key", "cache or proxy"),
         (upgrades(extra=["Sec-WebSocket-Extensions: permessage-deflate"]), "wrong_header", "header"),
-        (upgrades(extra=["Sec-WebSocket-Protocol: mqtt"]), "wrong_header", "Browsers refuse"),
+        (upgrades(extra=["Sec-WebSocket-Protocol: mqtt"]), "wrong_subprotocol", "Browsers refuse"),
         (sends(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n"), "wrong_header", "header"),
         (sends(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"), "wrong_header", "header"),
         (sends(b"\x00garbage\r\n"), "bad_http", "HTTP"),
@@ -557,7 +578,155 @@ def test_subprotocols(serve, chosen, ok):
     server = serve(upgrades(extra=chosen))
     attempt = probe_once(server.target, WebSocketCheck("/ws/", subprotocols=("a", "b")), QUICK)
     assert attempt.ok is ok
+    assert attempt.failure == (None if ok else "wrong_subprotocol")
     assert "\r\nSec-WebSocket-Protocol: a, b\r\n" in server.requests[0]
+
+
+TEXT_PING, TEXT_PONG = b"\x81\x04ping", b"\x81\x04pong"
+
+
+def unmasked(frame):
+    return bytes(byte ^ frame[2 + position % 4] for position, byte in enumerate(frame[6:]))
+
+
+def converses(*frames, then=None, received=None):
+    """Greet with the first frames, and send one more for each message that comes; then wait for the end."""
+
+    def behaviour(server, connection):
+        connection.sendall(switching_protocols(accept_value(server.read_request(connection))))
+        for frame in frames:
+            message = connection.recv(200)
+            if received is not None:
+                received.append(message)
+            connection.sendall(frame)
+        if then:
+            then(server, connection)
+        while frame := connection.recv(200):
+            if frame[0] == CLOSED_IN_ORDER[0]:
+                connection.sendall(CLOSED_IN_ORDER)
+
+    return behaviour
+
+
+def drops(_server, connection):
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+ECHO = WebSocketCheck("/ws/", send="ping", expect="pong")
+
+
+def test_a_message_is_sent_and_comes_back(serve):
+    received = []
+    attempt = probe_once(serve(converses(TEXT_PONG, received=received)).target, ECHO, QUICK)
+    assert (attempt.ok, attempt.evidence) == (True, "HTTP/1.1 101 Switching Protocols, closed with 1000")
+    assert received[0][:2] == b"\x81\x84"
+    assert unmasked(received[0]) == b"ping"
+
+
+def test_a_greeting_is_expected_without_sending(serve):
+    greeting = upgrades(frames=b"\x81\x05hello")
+    assert probe_once(serve(greeting).target, WebSocketCheck("/ws/", expect="hello"), QUICK).ok
+
+
+def test_other_messages_are_passed_over_fragments_joined_and_pings_answered(serve):
+    received = []
+    frames = (b"\x81\x05hello" + b"\x89\x02hi", b"\x01\x02po" + b"\x8a\x00" + b"\x80\x02ng")
+    attempt = probe_once(serve(converses(*frames, received=received)).target, ECHO, QUICK)
+    assert attempt.ok
+    assert received[1][:2] == b"\x8a\x82"
+    assert unmasked(received[1]) == b"hi"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "failure", "evidence"),
+    [
+        (converses(), "no_message", "the time was over before any message came"),
+        (converses(b"\x89\x00"), "no_message", "the time was over"),
+        (converses(b"", then=drops), "no_message", "the connection was dropped"),
+        (converses(struct.pack("!BBH", 0x88, 2, 1008)), "no_message", "closed with 1008"),
+        (converses(struct.pack("!BBH", 0x88, 2, 1011)), "server_error", "1011 (internal error)"),
+        (converses(b"\x81\x04pong"[:5], then=drops), "no_message", "the connection was dropped"),
+        (converses(TEXT_PING), "wrong_message", "one message came: 'ping' (expected to contain 'pong')"),
+        (converses(TEXT_PING + b"\x81\x01x"), "wrong_message", "2 messages came, the last of them 'x'"),
+        (converses(b"\x82\x7f" + b"\xff" * 8), "no_message", "dropped"),
+    ],
+)
+def test_the_message_that_is_expected_does_not_come(serve, behaviour, failure, evidence):
+    attempt = probe_once(serve(behaviour).target, ECHO, QUICK)
+    assert (attempt.failure, attempt.status) == (failure, 101)
+    assert evidence in attempt.evidence
+    assert attempt.hint == CLASSES[failure].hint
+
+
+# -- server-sent events ------------------------------------------------------------------------------------------------
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+CHUNKED = STREAM + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def streams(*parts, head=STREAM + b"\r\n"):
+    """Send the parts one after the other, and keep the stream open."""
+
+    def behaviour(server, connection):
+        server.read_request(connection)
+        connection.sendall(head)
+        for part in parts:
+            time.sleep(0.02)
+            connection.sendall(part)
+        connection.recv(1)
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        streams(b": hello\n\n", b"event: hello\nda", b"ta: 1\n", b"\n"),
+        streams(b"18\r\nevent: hello\r\ndata: 1\r\n\r\n\r\n", head=CHUNKED),
+    ],
+)
+def test_the_first_event(serve, behaviour):
+    server = serve(behaviour)
+    attempt = probe_once(server.target, EventsCheck("/events/", SHOP, timeout=2), QUICK)
+    assert (attempt.ok, attempt.status) == (True, 200)
+    assert re.fullmatch(r"HTTP/1\.1 200 OK, then an event of 2[01] characters", attempt.evidence)
+    assert attempt.latency_ms < 1000
+    assert "\r\nAccept: text/event-stream\r\n" in server.requests[0]
+    assert "\r\nHost: shop.example\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "failure", "evidence", "hint"),
+    [
+        (hangs, "no_event", "not even the head of an answer came within 0.3 s", "X-Accel-Buffering: no"),
+        (streams(b"data: 1\n"), "no_event", "no complete event within 0.3 s, 8 bytes of it came", "proxy_buffering"),
+        (streams(b": ping\n\n"), "no_event", "no complete event", "blank line"),
+        (sends(STREAM + b"\r\ndata: 1\n"), "no_event", "ended without an event, 8 bytes", "data: …"),
+        (sends(CHUNKED + b"ff\r\ndata"), "reset", "the connection was closed", "worker crashed"),
+        (
+            answers("200 OK", "a page", ["Content-Type: text/html"]),
+            "not_an_event_stream",
+            "Content-Type is text/html: a page",
+            "StreamingHttpResponse",
+        ),
+        (answers("200 OK"), "not_an_event_stream", "Content-Type is missing", "StreamingHttpResponse"),
+        (answers("404 Not Found"), "not_found", "404 Not Found", "URLs"),
+        (answers("204 No Content"), "wrong_status", "(expected 200)", "view"),
+        (answers("301 Moved", headers=["Location: https://shop.example/events/"]), "https_redirect_loop", "301", "SSL"),
+        (resets, "reset", "reset by peer", "journal"),
+    ],
+)
+def test_events_that_do_not_come(serve, behaviour, failure, evidence, hint):
+    attempt = probe_once(serve(behaviour).target, EventsCheck("/events/", SHOP, timeout=0.3), QUICK)
+    assert attempt.failure == failure
+    assert evidence in attempt.evidence
+    assert hint in attempt.hint
+
+
+def test_events_without_a_connection_are_not_late_but_refused(tmp_path):
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp_path / "stale.sock"))
+    assert failure_of(Target(unix_socket=str(tmp_path / "stale.sock")), EventsCheck("/events/")) == "refused"
 
 
 # -- asking again ------------------------------------------------------------------------------------------------------
@@ -648,12 +817,109 @@ def test_a_quick_start_is_seen_long_before_the_interval_is_over(tmp_path):
     assert report.attempts[0].failure == "no_socket"
 
 
-def test_a_long_wait_keeps_its_beginning_and_its_end(serve):
+def test_every_attempt_is_returned(serve):
+    report = probe(serve(*[ERROR] * 50, OK).target, [HttpCheck()], limits(interval=0.001))
+    assert report.attempt_count == len(report.attempts) == 51
+    assert [attempt.at_ms for attempt in report.attempts] == sorted(attempt.at_ms for attempt in report.attempts)
+
+
+def test_a_very_long_wait_keeps_its_beginning_and_its_end(serve, monkeypatch):
+    monkeypatch.setattr(health_probe, "FIRST_ATTEMPTS", 5)
+    monkeypatch.setattr(health_probe, "LAST_ATTEMPTS", 15)
     server = serve(answers("404 Not Found"), *[ERROR] * 30, answers("503 Service Unavailable"), OK)
     report = probe(server.target, [HttpCheck()], limits(interval=0.001))
     assert report.attempt_count == 33
     assert len(report.attempts) == 20
     assert [report.attempts[index].status for index in (0, 1, -2, -1)] == [404, 500, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("backoff", "ceiling", "pauses"),
+    [(1, 10, [0.1, 0.1, 0.1, 0.1]), (2, 10, [0.1, 0.1, 0.2, 0.4]), (2, 0.3, [0.1, 0.1, 0.2, 0.3])],
+)
+def test_the_pause_grows_with_each_failure(backoff, ceiling, pauses):
+    grown = Limits(interval=0.1, backoff=backoff, max_interval=ceiling)
+    assert [round(grown.pause(failures), 6) for failures in range(4)] == pauses
+    assert grown.pause(10**6) <= 10
+
+
+def test_the_pauses_of_a_probe_grow_and_are_short_again_after_a_success(serve):
+    server = serve(ERROR, ERROR, ERROR, OK, ERROR, OK, OK)
+    report = probe(server.target, [HttpCheck()], limits(interval=0.05, backoff=4, successes=2))
+    began = [attempt.at_ms for attempt in report.attempts]
+    gaps = [later - earlier for earlier, later in zip(began, began[1:])]
+    assert report.ok
+    assert 50 <= gaps[0] < 190 < gaps[1] < 790 < gaps[2]
+    assert max(gaps[3:]) < 700
+
+
+LASTING = [name for name, one in CLASSES.items() if one.lasts]
+
+
+def test_some_failures_last_and_some_heal():
+    assert {"disallowed_host", "https_redirect_loop", "tls_expired", "not_found", "no_upgrade"} <= set(LASTING)
+    assert not {"refused", "no_socket", "server_error", "bad_gateway", "wrong_header", "deadline"} & set(LASTING)
+
+
+def test_patience_ends_with_a_failure_that_lasts(serve):
+    server = serve(ERROR, answers("404 Not Found"))
+    report = probe(server.target, [HttpCheck()], limits(patience=0.3, deadline=30))
+    assert (report.ok, report.failure) == (False, "not_found")
+    assert 300 <= report.elapsed_ms < 3000
+    assert report.attempt_count > 3
+
+
+def test_without_patience_the_first_failure_that_lasts_ends_it(serve):
+    report = probe(serve(answers("404 Not Found")).target, [HttpCheck()], limits(patience=0))
+    assert (report.failure, report.attempt_count) == ("not_found", 1)
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "checks"),
+    [
+        ([ERROR, ERROR, ERROR, OK], [HttpCheck()]),
+        ([answers("505 HTTP Version Not Supported")] * 3 + [OK], [HttpCheck()]),
+        ([answers("502 Bad Gateway")] * 3 + [upgrades()], [WebSocketCheck("/ws/")]),
+    ],
+)
+def test_what_may_heal_is_waited_for(serve, behaviours, checks):
+    report = probe(serve(*behaviours).target, checks, limits(patience=0))
+    assert (report.ok, report.attempt_count) == (True, 4)
+
+
+def test_patience_begins_anew_with_another_failure(serve):
+    behaviours = [answers("404 Not Found"), ERROR] * 10
+    report = probe(serve(*behaviours, OK).target, [HttpCheck()], limits(patience=0.15, interval=0.05))
+    assert (report.ok, report.attempt_count) == (True, 21)
+
+
+def test_a_round_over_the_latency_limit_has_failed(serve):
+    def slow(server, connection):
+        time.sleep(0.2)
+        OK(server, connection)
+
+    report = probe(serve(slow, slow, OK).target, [HttpCheck()], limits(latency_limit=0.15))
+    assert [attempt.failure for attempt in report.attempts] == ["too_slow", "too_slow", None]
+    first = report.attempts[0]
+    assert first.status == 200
+    assert re.fullmatch(r"HTTP/1\.1 200 OK after 0\.\d+ s \(limit 0\.15 s\)", first.evidence)
+
+
+def test_a_slow_failure_is_named_for_what_it_is(serve):
+    def slow(server, connection):
+        time.sleep(0.2)
+        ERROR(server, connection)
+
+    assert probe_once(serve(slow).target, HttpCheck(), limits(latency_limit=0.1)).failure == "server_error"
+
+
+def test_the_latency_limit_is_not_for_events(serve):
+    def late(server, connection):
+        server.read_request(connection)
+        time.sleep(0.2)
+        connection.sendall(STREAM + b"\r\ndata: 1\n\n")
+
+    assert probe_once(serve(late).target, EventsCheck("/events/"), limits(latency_limit=0.1)).ok
 
 
 def test_giving_up_says_why_and_what_was_met_last(serve):
@@ -714,6 +980,18 @@ INJECTION = "/\r\nX-Evil: 1"
         (lambda: Limits(deadline=0), "deadline: 0 must be greater than 0"),
         (lambda: Limits(successes=0), "successes"),
         (lambda: Limits(successes=4, interval=10, deadline=30), "do not fit into 30 s"),
+        (lambda: Limits(backoff=0.5), "backoff: 0.5 is not between 1 and 10"),
+        (lambda: Limits(patience=-1), "patience: -1 must not be less than 0"),
+        (lambda: Limits(latency_limit=0), "latency_limit: 0 must be greater"),
+        (lambda: EventsCheck("/events/", timeout=0), "events_timeout: 0 must be greater"),
+        (lambda: EventsCheck("events/"), "events_path: 'events/' must begin with /"),
+        (lambda: WebSocketCheck("/ws/", send="x"), "websocket_send: .* set websocket_expect"),
+        (lambda: HttpCheck(json={"a": {"b": 1}}), "json: a expects a whole dict"),
+        (lambda: HttpCheck(method="HEAD", json={"a": 1}), "no body"),
+        (lambda: Tls("shop example"), "server_name: 'shop example'"),
+        (lambda: Tls(""), "server_name: ''"),
+        (lambda: Tls("shop.example", "/nowhere.pem"), "ca_path: '/nowhere.pem' holds no certificates"),
+        (lambda: Tls("shop.example", __file__), "ca_path: .* holds no certificates"),
     ],
 )
 def test_bad_input_is_refused(make, message):

@@ -12,7 +12,7 @@ import threading
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HINTS
+from ansible_collections.switchyard.django.plugins.module_utils.health_classes import CLASSES
 from ansible_collections.switchyard.django.plugins.modules import health_probe
 
 
@@ -101,6 +101,39 @@ def test_websocket_path_adds_a_handshake(site, run):
     assert result["msg"].startswith("WebSocket /ws/ over ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"server_name": "pay.example", "virtual_host": "shop.example"}, "pay.example"),
+        ({"virtual_host": "shop.example:8443"}, "shop.example"),
+        ({"virtual_host": "[::1]:8443"}, "::1"),
+        ({"host": "10.0.0.7"}, "10.0.0.7"),
+        ({"unix_socket": "/run/shop.sock"}, "localhost"),
+    ],
+)
+def test_the_name_by_which_the_server_proves_itself(arguments, name):
+    params = {"server_name": None, "virtual_host": None, "unix_socket": None, "host": "127.0.0.1", **arguments}
+    assert health_probe.server_name(params) == name
+
+
+def test_tls_is_asked_for(site, run):
+    code, result, _output = run(port=site.server_port, tls=True, virtual_host="shop.example", patience=0)
+    assert (code, result["failure"]) == (1, "tls_handshake")
+    assert f"127.0.0.1:{site.server_port} (TLS, shop.example)" in result["msg"]
+
+
+def test_json_and_events_are_asked_for(site, run):
+    _code, result, _output = run(
+        port=site.server_port, virtual_host="shop.example", json={"ok": True}, events_path="/events/", deadline=0.1
+    )
+    assert [attempt["failure"] for attempt in result["attempts"][:2]] == ["wrong_json", "not_an_event_stream"]
+
+
+def test_patience(site, run):
+    code, result, _output = run(port=site.server_port, patience=0)
+    assert (code, result["failure"], result["attempt_count"]) == (1, "disallowed_host", 1)
+
+
 def test_a_unit_that_does_not_exist_ends_the_wait(run, tmp_path, monkeypatch):
     program = tmp_path / "systemctl"
     program.write_text("#!/bin/sh\necho LoadState=not-found\n")
@@ -125,6 +158,10 @@ def test_a_unit_that_does_not_exist_ends_the_wait(run, tmp_path, monkeypatch):
             {"port": 80, "secret_headers": {"Host": "shop.example"}},
             "secret_headers: Host goes into the option virtual_host",
         ),
+        ({"port": 80, "tls": True, "ca_path": "/nowhere.pem"}, "ca_path: '/nowhere.pem'"),
+        ({"port": 80, "websocket_path": "/", "websocket_send": "x"}, "websocket_expect"),
+        ({"port": 80, "websocket_expect": "x"}, "websocket_path"),
+        ({"port": 80, "backoff": 0.5}, "backoff: 0.5"),
         ({"port": 80, "unit": "-evil"}, "not the name of a systemd unit"),
         ({"port": 80, "method": "POST"}, "value of method must be one of: GET, HEAD"),
     ],
@@ -136,9 +173,16 @@ def test_bad_options_are_refused(run, monkeypatch, arguments, message):
     assert message in result["msg"]
 
 
-def test_every_failure_is_documented():
-    documented = " ".join(yaml.safe_load(health_probe.RETURN)["failure"]["description"])
-    assert set(re.findall(r"V\((\w+)\)", documented)) - {"null"} == set(HINTS)
+def test_the_documented_classes_are_those_of_the_table():
+    documented = yaml.safe_load(health_probe.RETURN)["failure"]["description"]
+    table = [f"V({one.name}) - {one.when}" + (" It lasts." if one.lasts else "") for one in CLASSES.values()]
+    assert [line for line in documented if " - " in line] == table
+
+
+def test_every_option_that_a_class_names_exists():
+    named = {name for one in CLASSES.values() for name in re.findall(r"O\((\w+)\)", one.when)}
+    assert named <= set(health_probe.ARGUMENT_SPEC)
+    assert len(named) > 8
 
 
 def test_the_documented_options_are_those_of_the_module():

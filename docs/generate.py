@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/variables.md from the argument specs of the roles, or say with --check whether it is what they say."""
+"""Write what the pages of docs/ take from the code, or say with --check whether they are what it says.
+
+docs/variables.md comes from the argument specs of the roles, the tables of docs/diagnosis.md from the modules' own.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,13 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs/variables.md"
-WAY_OUT = ".venv/bin/python docs/variables.py"
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.switchyard.django.plugins.module_utils.causes import CAUSES  # noqa: E402
+from ansible_collections.switchyard.django.plugins.module_utils.health_classes import CLASSES  # noqa: E402
+
+WAY_OUT = ".venv/bin/python docs/generate.py"
+TABLE = re.compile(r"(<!-- (causes|classes) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # In the order in which a reader asks; a role that is not named here comes after these.
 FIRST = ("site", "wsgi", "asgi", "release", "cutover", "rollback", "nginx", "systemd", "host")
@@ -47,16 +55,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page is out of date")
     check = parser.parse_args().check
-    text = page()
-    if not check:
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        print(f"{PAGE.relative_to(ROOT)} is not what the argument specs say. Run: {WAY_OUT}", file=sys.stderr)
-        return 1
-    return 0
+    pages = {ROOT / "docs/variables.md": variables(), ROOT / "docs/diagnosis.md": diagnosis()}
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        if check:
+            print(f"{path.relative_to(ROOT)} is not what the code says. Run: {WAY_OUT}", file=sys.stderr)
+        else:
+            path.write_text(pages[path], encoding="utf-8")
+    return 1 if check and stale else 0
 
 
-def page() -> str:
+# --- variables.md ----------------------------------------------------------------------------------------------------
+
+
+def variables() -> str:
     """The whole page. A variable that several roles read stands where it is met first."""
     shown: set[str] = set()
     parts = [HEAD]
@@ -110,6 +122,25 @@ def plain(text: str) -> str:
     """Ansible's markup as Markdown's, on one line of a table."""
     marked = re.sub(r"\b(?:C|V|O|RV|M|I)\(((?:\\.|[^)\\])*)\)", r"`\1`", " ".join(text.split()))
     return marked.replace("|", r"\|").rstrip(".") + ("." if text.rstrip().endswith(".") else "")
+
+
+# --- diagnosis.md ----------------------------------------------------------------------------------------------------
+
+
+def diagnosis() -> str:
+    """The page as it is, with its tables filled in."""
+    tables = {
+        "causes": table("cause", [(one.name, f"{one.words}.", one.hint) for one in CAUSES.values()]),
+        "classes": table("failure", [(one.name, one.when, one.hint) for one in CLASSES.values()]),
+    }
+    page = (ROOT / "docs/diagnosis.md").read_text(encoding="utf-8")
+    return TABLE.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", page)
+
+
+def table(first: str, rows: list[tuple[str, str, str]]) -> str:
+    lines = [f"| {first} | what it is | what to do |", "|---|---|---|"]
+    lines += [f"| `{name}` | {plain(what[:1].upper() + what[1:])} | {plain(hint)} |" for name, what, hint in rows]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

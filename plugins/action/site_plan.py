@@ -33,6 +33,7 @@ class ActionModule(ActionBase):
                 "site_settings_overrides": {"type": "raw", "default": {}},
                 "site_domains": {"type": "raw", "required": True},
                 "site_env": {"type": "raw", "default": {}},
+                "site_env_schema": {"type": "raw", "default": []},
                 "site_requirements": {"type": "str", "default": ""},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
@@ -42,7 +43,8 @@ class ActionModule(ActionBase):
         )
         self._refuse(plan.shape_problems(variables))
         self._refuse(plan.problems(variables))
-        self._refuse(plan.environment_problems(variables, Layout(variables["site_name"])))
+        problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
+        self._refuse(problems)
         try:
             found = source.resolve(
                 variables["site_source"], variables["site_version"], Path(variables["base"]), _cache()

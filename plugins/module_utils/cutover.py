@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    diagnosis,
     disk,
     gate,
     guard,
@@ -38,6 +39,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
+LATELY = 120
 WELCOME = Limits(connect_timeout=2, read_timeout=10, deadline=10, interval=0.2)
 # nginx takes up a new configuration some time after it was told to.
 EDGE_LIMITS = Limits(connect_timeout=2, read_timeout=10, successes=3, interval=0.02, deadline=20)
@@ -279,7 +281,8 @@ def _let_end(layout: Layout, release: str, seconds: int, warm: int = 0) -> str:
 def _require_instance(layout: Layout, release: str) -> None:
     unit = layout.unit(release)
     if not units.is_active(unit):
-        raise CutoverError(f"{unit} went away between its gate and the cutover. journalctl -u {unit} says why")
+        away = f"{unit} went away between its gate and the cutover. journalctl -u {unit} has all of it."
+        raise CutoverError(f"{diagnosis.in_words(unit, time.time() - LATELY)}\n{away}".strip())
 
 
 def _require_welcome(layout: Layout, plan: Plan) -> None:
@@ -369,9 +372,8 @@ def _reload_nginx() -> None:
 
 def _edge(layout: Layout, plan: Plan | None = None) -> dict[str, Any]:
     """The port and the names by which the edge is asked: those of the plan, or else those on the disk."""
-    path = layout.etc / "edge.json"
-    text = (plan.edge.get(str(path)) if plan else None) or path.read_text()
-    return json.loads(text)
+    text = plan.edge.get(str(layout.edge_names)) if plan else None
+    return json.loads(text) if text else state.edge(layout)
 
 
 def _visits(
@@ -390,11 +392,12 @@ def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
 
 
 def _require_answer(layout: Layout, release: str) -> None:
+    since = time.time()
     report = _edge_answers(layout, release, EDGE_LIMITS)
     if not report.ok:
-        raise CutoverError(
-            f"{release} does not answer through nginx: {report.failure}: {report.evidence} {report.hint}".strip()
-        )
+        cause = diagnosis.in_words(layout.unit(release), since, diagnosis.NGINX_ERROR_LOG)
+        met = f"{release} does not answer through nginx: {report.failure}: {report.evidence}"
+        raise CutoverError(f"{cause}\n{met}" if cause else f"{met} {report.hint}".strip())
 
 
 def _restore(layout: Layout, undo: Undo) -> str:

@@ -1,101 +1,158 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds in a unit's journal the line that says why it doesn't serve."""
+"""Says why a unit does not serve: from its state, its journal and nginx's error log, the likeliest cause first."""
 
 from __future__ import annotations
 
-import re
-import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    causes,
+    clues,
+    journal,
+    nginx_log,
+    tracebacks,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.masking import mask
+from ansible_collections.switchyard.django.plugins.module_utils.page_text import printable
 
-SHOWN_LINES = 12
+LONGEST_EVIDENCE = 400
+NGINX_ERROR_LOG = Path("/var/log/nginx/error.log")
 
 
 @dataclass(frozen=True)
-class Cause:
-    """A kind of failure: how its line looks and what to do about it."""
+class Finding:
+    """A cause, the line that shows it, and what to do about it.
 
-    pattern: str
-    name: str
-    hint: str
-
-
-# The most telling first: a missing module also ends in "failed to boot".
-CAUSES = (
-    Cause(
-        r"ModuleNotFoundError: No module named '[^']+'",
-        "a module is missing",
-        "Add it to the requirements, or mend the import.",
-    ),
-    Cause(r"ImportError: .+", "an import fails", "Mend the import that the line names."),
-    Cause(r"(?:SyntaxError|IndentationError): .+", "a syntax error", "Mend the line that the traceback names."),
-    Cause(
-        r"ImproperlyConfigured: .+",
-        "the settings are incomplete",
-        "Set what the line names, in the settings or in site_env.",
-    ),
-    Cause(r"KeyError: '[A-Z][A-Z0-9_]+'", "an environment variable is missing", "Add it to site_env."),
-    Cause(
-        r"OperationalError: .+",
-        "the database does not answer as it should",
-        "Check the database's address, its password and its migrations.",
-    ),
-    Cause(r"PermissionError: .+", "a file can't be opened", "The site may write its data and media folders only."),
-    Cause(
-        r"(?:\[Errno 98\].+|[Aa]ddress already in use)",
-        "the socket is taken",
-        "Another process holds it: systemctl status names it.",
-    ),
-    Cause(
-        r"^(?!.*HaltServer)[\w.]*(?:Error|Exception): .+", "an exception ends it", "Its traceback is in the journal."
-    ),
-    Cause(
-        r"Failed at step \w+ spawning .+",
-        "systemd can't start the command",
-        "The step is explained in systemd.exec(5), under process exit codes.",
-    ),
-    Cause(
-        r"code=exited, status=2\d\d/\w+",
-        "systemd can't set up the sandbox",
-        "The code is explained in systemd.exec(5).",
-    ),
-)
-
-
-def now() -> str:
-    """A point in time as journalctl takes it."""
-    return f"@{time.time():.6f}"
-
-
-def journal(unit: str, since: str) -> list[str]:
-    """What the unit and systemd said of it since then."""
-    done = subprocess.run(
-        ["journalctl", f"--unit={unit}", f"--since={since}", "--output=cat", "--no-pager", "--lines=400"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return [line for line in done.stdout.splitlines() if line.strip()]
-
-
-def explain(unit: str, since: str, variables: Mapping[str, str]) -> str:
-    """The likeliest cause with its line and a hint, or the end of the journal where no cause is known.
-
-    :param variables: the unit's environment, whose secrets are masked
+    :param subject: what it is about: the module, the variable, the table, the path; empty where the line names none
+    :param source: journal, systemd, nginx or probe
+    :param at: when it was seen last, in seconds since 1970
     """
-    lines = journal(unit, since)
-    for cause in CAUSES:
-        for line in reversed(lines):
-            match = re.search(cause.pattern, line)
-            if match:
-                return mask(f"{unit}: {cause.name}: {match.group(0)}. {cause.hint}", variables)
-    if not lines:
+
+    cause: str
+    subject: str
+    evidence: str
+    hint: str
+    source: str
+    at: float
+    count: int = 1
+
+    def __str__(self) -> str:
+        words = causes.CAUSES[self.cause].words if self.cause in causes.CAUSES else self.cause
+        return f"{words[:1].upper()}{words[1:]}: {self.evidence.rstrip('.')}. {self.hint}"
+
+
+def diagnose(
+    unit: str, since: float, domains: Collection[str] = (), error_log: Path | None = NGINX_ERROR_LOG
+) -> list[Finding]:
+    """All that is wrong with a unit, the likeliest cause first, without the secrets of its environment.
+
+    :param domains: the names by which nginx's lines are known to be the site's
+    """
+    described = units.describe(unit)
+    lines = nginx_log.read(error_log, since) if error_log else []
+    found = [
+        *of_state(unit, described.properties),
+        *of_journal(journal.read(unit, since), described.properties.get("WorkingDirectory", "")),
+        *of_nginx(nginx_log.of_site(lines, domains, described.runtime_folders)),
+    ]
+    variables = described.environment()
+    return [
+        replace(
+            one,
+            subject=mask(one.subject, variables),
+            evidence=printable(mask(one.evidence, variables), LONGEST_EVIDENCE),
+        )
+        for one in in_order(found)
+    ]
+
+
+def in_words(unit: str, since: float, error_log: Path | None = None) -> str:
+    """The likeliest cause in one line, or nothing. That it can't be found out is no failure of its own."""
+    try:
+        found = diagnose(unit, since, error_log=error_log)
+    except (OSError, journal.JournalError):
         return ""
-    tail = "\n".join(f"  {line}" for line in lines[-SHOWN_LINES:])
-    return mask(f"{unit} said last:\n{tail}", variables)
+    return str(found[0]) if found else ""
+
+
+def of_output(text: str) -> Finding | None:
+    """Why a program failed, by what it printed; None where its words are not known."""
+    entries = [journal.Entry(0, "", False, line) for line in text.splitlines()]
+    found = in_order(finding for finding in of_journal(entries) if finding.cause != "exception")
+    return replace(found[0], evidence=printable(found[0].evidence, LONGEST_EVIDENCE)) if found else None
+
+
+def in_order(found: Iterable[Finding]) -> list[Finding]:
+    """One finding for each cause and what it is about, with the latest line; causes before what follows from them."""
+    merged: dict[tuple[str, str], Finding] = {}
+    for finding in found:
+        key = (finding.cause, finding.subject)
+        before = merged.get(key)
+        latest = finding if before is None or finding.at >= before.at else before
+        merged[key] = replace(latest, count=finding.count + (before.count if before else 0))
+    return sorted(merged.values(), key=lambda one: (causes.ORDER.get(one.cause, len(causes.ORDER)), -one.at))
+
+
+# --- the sources -----------------------------------------------------------------------------------------------------
+
+
+def of_state(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
+    clue = clues.of_state(properties)
+    if clue:
+        shown = (properties.get(name, "") for name in ("LoadState", "ActiveState", "SubState", "Result"))
+        yield _finding(clue, f"{unit} is {'/'.join(one for one in shown if one)}", "systemd", time.time())
+
+
+def of_journal(entries: list[journal.Entry], folder: str = "") -> Iterator[Finding]:
+    """What systemd wrote, and what each process of the unit did: their lines may lie between one another's.
+
+    :param folder: the unit's working directory, without which the paths of its files are shown
+    """
+    kills = clues.kills(entry.message for entry in entries if entry.manager)
+    for entry in entries:
+        clue = clues.of_manager(entry.message, kills) if entry.manager else None
+        if clue:
+            yield _finding(clue, entry.message, "systemd", entry.at)
+    theirs = [entry for entry in entries if not entry.manager]
+    given_up = clues.timed_out(entry.message for entry in theirs)
+    for pid in dict.fromkeys(entry.pid for entry in theirs):
+        yield from _of_process([entry for entry in theirs if entry.pid == pid], given_up, folder)
+
+
+def _of_process(entries: list[journal.Entry], given_up: Collection[str], folder: str) -> Iterator[Finding]:
+    chains = tracebacks.find(entry.message for entry in entries)
+    for chain in chains:
+        telling = clues.of_chain(chain)
+        if telling:
+            raised, clue = telling
+            yield _finding(clue, _with_place(raised, folder), "journal", entries[raised.number].at)
+    told = {raised.number for chain in chains for raised in chain}
+    for number, entry in enumerate(entries):
+        line = None if number in told else clues.of_line(entry.message, given_up)
+        if line:
+            yield _finding(line, entry.message, "journal", entry.at)
+
+
+def _with_place(raised: tracebacks.Raised, folder: str) -> str:
+    """The exception, and the project's own line that raised it or imported what can't be."""
+    place = str(raised.own or raised.caller or "")
+    if folder:
+        place = place.replace(f"{folder.rstrip('/')}/", "", 1)
+    return f"{raised.text} ({place})" if place else raised.text
+
+
+def of_nginx(lines: list[nginx_log.Line]) -> Iterator[Finding]:
+    for line in lines:
+        clue = clues.of_nginx(line.message)
+        if clue:
+            yield _finding(clue, line.text, "nginx", line.at)
+
+
+def _finding(clue: clues.Clue, evidence: str, source: str, at: float) -> Finding:
+    return Finding(clue.cause, clue.subject, evidence, causes.CAUSES[clue.cause].hint, source, round(at, 3))

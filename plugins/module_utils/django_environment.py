@@ -8,18 +8,29 @@ Variables count with and without the prefix `DJANGO_`. The verdicts follow Djang
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from urllib.parse import urlsplit
 
-from ansible_collections.switchyard.django.plugins.module_utils.env_file import ERROR, WARNING, Finding
+from ansible_collections.switchyard.django.plugins.module_utils import django_urls, env_values
+from ansible_collections.switchyard.django.plugins.module_utils.env_finding import ERROR, WARNING, Finding
+from ansible_collections.switchyard.django.plugins.module_utils.env_values import Verdict
 
-# code, level, message, hint
-_Verdict = tuple[str, str, str, str]
-
-_NEW_SECRET = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+KNOWN_NAMES = frozenset(
+    """
+    ADMIN_URL ADMINS ALLOWED_HOSTS AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_STORAGE_BUCKET_NAME AWS_S3_REGION_NAME
+    AWS_S3_ENDPOINT_URL AWS_S3_CUSTOM_DOMAIN BROKER_URL CACHE_URL CELERY_BROKER_URL CELERY_RESULT_BACKEND CHANNELS_URL
+    CONN_MAX_AGE CORS_ALLOWED_ORIGINS CSRF_COOKIE_SECURE CSRF_TRUSTED_ORIGINS DATABASE_URL DATABASE_URI DATABASE_HOST
+    DATABASE_NAME DATABASE_PASSWORD DATABASE_PORT DATABASE_USER DB_ENGINE DB_HOST DB_NAME DB_PASSWORD DB_PORT DB_URL
+    DB_USER DEBUG DEFAULT_FROM_EMAIL DJANGO_SETTINGS_MODULE EMAIL_BACKEND EMAIL_HOST EMAIL_HOST_PASSWORD
+    EMAIL_HOST_USER EMAIL_PORT EMAIL_URL EMAIL_USE_SSL EMAIL_USE_TLS ENVIRONMENT GDAL_LIBRARY_PATH GEOS_LIBRARY_PATH
+    LANGUAGE_CODE LOG_LEVEL LOGLEVEL MEDIA_ROOT MEDIA_URL MEMCACHED_URL POSTGRES_DB POSTGRES_HOST POSTGRES_PASSWORD
+    POSTGRES_PORT POSTGRES_USER PYTHONPATH PYTHONUNBUFFERED REDIS_HOST REDIS_PORT REDIS_URI REDIS_URL SECRET_KEY
+    SECRET_KEY_FALLBACKS SECURE_HSTS_SECONDS SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT SENTRY_DSN SERVER_EMAIL
+    SESSION_COOKIE_DOMAIN SESSION_COOKIE_SECURE SITE_ID STATIC_ROOT STATIC_URL STATICFILES_STORAGE TIME_ZONE
+    USE_X_FORWARDED_HOST WAGTAILADMIN_BASE_URL WEB_CONCURRENCY
+    """.split()
+)
 
 
 def judge_django(
@@ -29,26 +40,23 @@ def judge_django(
 ) -> list[Finding]:
     """Everything to say about the variables of a site that answers on the domains."""
     domains = list(domains)
-    return [
-        Finding(key, (lines or {}).get(key), *verdict)
-        for key, value in variables.items()
-        for verdict in _judge(key, value, domains)
-    ]
+    verdicts = [(key, verdict) for key, value in variables.items() for verdict in _judge(key, value, domains)]
+    verdicts += _judge_databases(variables)
+    return [Finding(key, (lines or {}).get(key), *verdict) for key, verdict in verdicts]
 
 
-def _judge(key: str, value: str, domains: list[str]) -> Iterator[_Verdict]:
+def _judge(key: str, value: str, domains: list[str]) -> Iterator[Verdict]:
     setting = key.removeprefix("DJANGO_")
     if setting == "ALLOWED_HOSTS":
         yield from _judge_allowed_hosts(key, value, domains)
     elif setting in _JUDGES:
         yield from _JUDGES[setting](value)
-    elif _names_a_secret(key):
-        yield from _judge_other_secret(value)
-    elif key.endswith("_URL"):
-        yield from _judge_url(value)
-    meant = _known_name_like(key)
-    if meant:
-        yield "unknown-name", WARNING, f"did you mean {meant}", f"Rename the variable to {meant} if so"
+    elif _SECRET_NAME.search(key):
+        yield from env_values.judge_other_secret(value)
+    elif key.endswith(("_URL", "_URI", "_DSN")):
+        yield from env_values.judge_password_in_url(value)
+    elif setting.endswith("_PORT") and setting in KNOWN_NAMES and value:
+        yield from env_values.judge_port(value)
     if value.startswith("$"):
         yield (
             "begins-with-dollar",
@@ -60,21 +68,17 @@ def _judge(key: str, value: str, domains: list[str]) -> Iterator[_Verdict]:
 
 # --- DEBUG -------------------------------------------------------------------------------------------------------
 
-# What django-environ, python-decouple, distutils' strtobool and the usual hand-written comparisons take for true.
-_TRUE = {"1", "true", "yes", "on", "t", "y", "ok", "enabled"}
-_FALSE = {"", "0", "false", "no", "off", "f", "n", "none", "disabled"}
 
-
-def _judge_debug(value: str) -> Iterator[_Verdict]:
+def _judge_debug(value: str) -> Iterator[Verdict]:
     word = value.strip().lower()
-    if word in _TRUE:
+    if word in env_values.TRUE:
         yield (
             "debug-on",
             ERROR,
             "debug mode is on, and every error page would show settings and source code to visitors",
             "Set it to 0 or remove the variable",
         )
-    elif word not in _FALSE:
+    elif word not in env_values.FALSE:
         yield (
             "debug-unclear",
             WARNING,
@@ -86,98 +90,53 @@ def _judge_debug(value: str) -> Iterator[_Verdict]:
 # --- Secrets -----------------------------------------------------------------------------------------------------
 
 _SECRET_NAME = re.compile(r"(?:^|_)(?:KEY|SECRET|PASSWORD|PASSWD|PASS|TOKEN)$")
-_PLACEHOLDER_WORDS = {
-    "secret",
-    "secretkey",
-    "key",
-    "mysecret",
-    "mysecretkey",
-    "password",
-    "mypassword",
-    "pass",
-    "todo",
-    "tbd",
-    "fixme",
-    "dummy",
-    "example",
-    "test",
-    "none",
-    "null",
-    "undefined",
-}
-_PLACEHOLDER_PARTS = re.compile(
-    r"changeme|changethis|changeit|replaceme|replacethis|replacewith|yoursecret|yourkey|yourpassword|yourtoken"
-    r"|placeholder|insertsecret|insertyour|secretkeyhere|secrethere|keyhere|notsosecret|notasecret"
-)
-_PLACEHOLDER_SHAPES = re.compile(r"x{3,}|\*{3,}|\.{3,}|…|<.*>|\{\{.*\}\}|\$\{.*\}|\$\(.*\)", re.DOTALL)
 
 
-def _is_placeholder(value: str) -> bool:
-    value = value.strip().lower()
-    letters = re.sub(r"[^a-z0-9]", "", value)
-    return bool(
-        letters in _PLACEHOLDER_WORDS or _PLACEHOLDER_PARTS.search(letters) or _PLACEHOLDER_SHAPES.fullmatch(value)
-    )
+def _judge_fallbacks(value: str) -> Iterator[Verdict]:
+    """Django's security.W025: a fallback still signs nothing, but it still opens what it once signed."""
+    for number, key in enumerate(env_values.entries(value) or [], 1):
+        for code, _level, _message, hint in env_values.judge_secret_key(key):
+            yield code, WARNING, f"entry {number} is a secret that could be guessed (Django's security.W025)", hint
 
 
-def _names_a_secret(key: str) -> bool:
-    return bool(_SECRET_NAME.search(key))
+# --- Databases ---------------------------------------------------------------------------------------------------
+
+_ONE_BY_ONE = re.compile(r"(?:DJANGO_)?(?:DB|DATABASE|POSTGRES)_(?:HOST|NAME|DB)")
 
 
-def _judge_secret_key(value: str) -> Iterator[_Verdict]:
-    if not value.strip():
-        yield "empty-secret", ERROR, "the secret key is empty, and Django does not start without one", _NEW_SECRET
-        return
-    if _is_placeholder(value):
-        yield "placeholder-secret", ERROR, "the secret key is a placeholder that anybody can guess", _NEW_SECRET
-        return
-    weaknesses = list(_weaknesses(value))
-    if weaknesses:
-        yield "weak-secret", ERROR, f"the secret key {' and '.join(weaknesses)} (Django's security.W009)", _NEW_SECRET
-
-
-_SHORTEST_SECRET_KEY = 50
-_FEWEST_DIFFERENT_CHARACTERS = 5
-
-
-def _weaknesses(value: str) -> Iterator[str]:
-    """What Django's `check --deploy` holds against a secret key."""
-    if len(value) < _SHORTEST_SECRET_KEY:
-        yield f"has fewer than {_SHORTEST_SECRET_KEY} characters"
-    if len(set(value)) < _FEWEST_DIFFERENT_CHARACTERS:
-        yield f"has fewer than {_FEWEST_DIFFERENT_CHARACTERS} different characters"
-    if value.startswith("django-insecure-"):
-        yield "is the one that startproject made for development"
-
-
-def _judge_other_secret(value: str) -> Iterator[_Verdict]:
-    # An empty password is a legitimate one: a database on a local socket has none.
-    if value.strip() and _is_placeholder(value):
-        yield "placeholder-secret", ERROR, "the value is a placeholder that anybody can guess", "Put the real one there"
-
-
-def _judge_url(value: str) -> Iterator[_Verdict]:
-    try:
-        password = urlsplit(value).password
-    except ValueError:
-        # Brackets that are no IPv6 address: the site's own reader may still know what to make of the value.
-        return
-    if password and _is_placeholder(password):
+def _judge_databases(variables: Mapping[str, str]) -> Iterator[tuple[str, Verdict]]:
+    """Two ways of naming a database at once: which one counts only the settings know."""
+    others = sorted(key for key in variables if _ONE_BY_ONE.fullmatch(key) and variables[key])
+    if variables.get("DATABASE_URL") and others:
         yield (
-            "placeholder-secret",
-            ERROR,
-            "the password in the URL is a placeholder that anybody can guess",
-            "Put the real one there",
+            "DATABASE_URL",
+            (
+                "database-twice",
+                WARNING,
+                f"the database is named here and by {others[0]}, and only the settings know which one counts",
+                "Keep the one that the settings read",
+            ),
+        )
+
+
+def _judge_database_host(value: str) -> Iterator[Verdict]:
+    """A host, or the folder of a socket."""
+    if value and not value.startswith("/") and not env_values.is_host(value.replace("_", "-")):
+        yield (
+            "not-a-host",
+            WARNING,
+            "the value is neither a host nor the folder of a socket",
+            "Write the host alone, and its port in a variable of its own",
         )
 
 
 # --- Hosts and origins -------------------------------------------------------------------------------------------
 
 
-def _judge_allowed_hosts(key: str, value: str, domains: list[str]) -> Iterator[_Verdict]:
-    patterns = _entries(value)
+def _judge_allowed_hosts(key: str, value: str, domains: list[str]) -> Iterator[Verdict]:
+    patterns = env_values.entries(value)
     if patterns is None:
-        yield _unreadable_list("example.org,www.example.org")
+        yield env_values.unreadable_list("example.org,www.example.org")
         return
     if "*" in patterns:
         yield (
@@ -228,10 +187,10 @@ def _ascii(domain: str) -> str:
         return domain
 
 
-def _judge_csrf_origins(value: str) -> Iterator[_Verdict]:
-    origins = _entries(value)
+def _judge_csrf_origins(value: str) -> Iterator[Verdict]:
+    origins = env_values.entries(value)
     if origins is None:
-        yield _unreadable_list("https://example.org,https://www.example.org")
+        yield env_values.unreadable_list("https://example.org,https://www.example.org")
         return
     for number, origin in enumerate(origins, 1):
         if "://" not in origin:
@@ -241,31 +200,19 @@ def _judge_csrf_origins(value: str) -> Iterator[_Verdict]:
                 f"entry {number} has no scheme, and Django does not start with it (4_0.E001)",
                 "Write https:// in front of it",
             )
-
-
-_IPV6_ADDRESS = re.compile(r"\[[0-9A-Fa-f:]*:")
-
-
-def _entries(value: str) -> list[str] | None:
-    """The list that a site reads from one variable: JSON, or parted by commas or blanks; None if it is broken JSON."""
-    value = value.strip()
-    if not value.startswith("[") or _IPV6_ADDRESS.match(value):
-        return [entry for entry in re.split(r"[,\s]+", value) if entry]
-    try:
-        entries = json.loads(value)
-    except ValueError:
-        return None
-    return entries if all(isinstance(entry, str) for entry in entries) else None
-
-
-def _unreadable_list(example: str) -> _Verdict:
-    return "unreadable-list", ERROR, "the value begins with [ but is no JSON list of strings", f"Write {example}"
+        elif "/" in origin.partition("://")[2]:
+            yield (
+                "origin-with-path",
+                WARNING,
+                f"entry {number} holds a path or a slash at its end, so Django never matches it",
+                "Write the scheme and the host alone, as in https://example.org",
+            )
 
 
 # --- Names -------------------------------------------------------------------------------------------------------
 
 
-def _judge_settings_module(value: str) -> Iterator[_Verdict]:
+def _judge_settings_module(value: str) -> Iterator[Verdict]:
     parts = value.split(".")
     if parts[-1] == "py" or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         yield (
@@ -276,64 +223,17 @@ def _judge_settings_module(value: str) -> Iterator[_Verdict]:
         )
 
 
-_KNOWN_NAMES = frozenset(
-    """
-    ADMIN_URL ADMINS ALLOWED_HOSTS AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_STORAGE_BUCKET_NAME AWS_S3_REGION_NAME
-    AWS_S3_ENDPOINT_URL AWS_S3_CUSTOM_DOMAIN BROKER_URL CACHE_URL CELERY_BROKER_URL CELERY_RESULT_BACKEND CHANNELS_URL
-    CONN_MAX_AGE CORS_ALLOWED_ORIGINS CSRF_COOKIE_SECURE CSRF_TRUSTED_ORIGINS DATABASE_URL DATABASE_URI DATABASE_HOST
-    DATABASE_NAME DATABASE_PASSWORD DATABASE_PORT DATABASE_USER DB_ENGINE DB_HOST DB_NAME DB_PASSWORD DB_PORT DB_URL
-    DB_USER DEBUG DEFAULT_FROM_EMAIL DJANGO_SETTINGS_MODULE EMAIL_BACKEND EMAIL_HOST EMAIL_HOST_PASSWORD
-    EMAIL_HOST_USER EMAIL_PORT EMAIL_URL EMAIL_USE_SSL EMAIL_USE_TLS ENVIRONMENT GDAL_LIBRARY_PATH GEOS_LIBRARY_PATH
-    LANGUAGE_CODE LOG_LEVEL LOGLEVEL MEDIA_ROOT MEDIA_URL MEMCACHED_URL POSTGRES_DB POSTGRES_HOST POSTGRES_PASSWORD
-    POSTGRES_PORT POSTGRES_USER PYTHONPATH PYTHONUNBUFFERED REDIS_HOST REDIS_PORT REDIS_URI REDIS_URL SECRET_KEY
-    SECRET_KEY_FALLBACKS SECURE_HSTS_SECONDS SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT SENTRY_DSN SERVER_EMAIL
-    SESSION_COOKIE_DOMAIN SESSION_COOKIE_SECURE SITE_ID STATIC_ROOT STATIC_URL STATICFILES_STORAGE TIME_ZONE
-    USE_X_FORWARDED_HOST WAGTAILADMIN_BASE_URL WEB_CONCURRENCY
-    """.split()
-)
-
-
-def _known_name_like(key: str) -> str | None:
-    """The known name that the key misspells, None if it is one itself or resembles none."""
-    prefix = "DJANGO_" if key.upper().startswith("DJANGO_") else ""
-    bare = key[len(prefix) :]
-    if key in _KNOWN_NAMES or (key.startswith(prefix) and bare in _KNOWN_NAMES):
-        return None
-    for known in sorted(_KNOWN_NAMES):
-        if _is_misspelling(bare, known):
-            return prefix + known
-        if _is_misspelling(key, known):
-            return known
-    return None
-
-
-def _is_misspelling(written: str, known: str) -> bool:
-    """The same letters in another case or with other underscores, or one slip of a finger apart."""
-    if written.upper().replace("_", "") == known.replace("_", ""):
-        return True
-    # Very short names are a letter apart by nature, and a number at the end makes a second variable on purpose.
-    return len(known) >= 5 and not written[-1:].isdigit() and _one_slip_apart(written, known)
-
-
-def _one_slip_apart(one: str, other: str) -> bool:
-    """Whether one character is missing, added, wrong, or two neighbours changed places."""
-    if abs(len(one) - len(other)) > 1:
-        return False
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start]:
-        start += 1
-    rest, other_rest = one[start:], other[start:]
-    return (
-        rest[1:] == other_rest
-        or rest == other_rest[1:]
-        or rest[1:] == other_rest[1:]
-        or (rest[2:] == other_rest[2:] and rest[:2] == other_rest[1::-1])
-    )
-
-
-_JUDGES: dict[str, Callable[[str], Iterator[_Verdict]]] = {
+_JUDGES: dict[str, Callable[[str], Iterator[Verdict]]] = {
     "DEBUG": _judge_debug,
-    "SECRET_KEY": _judge_secret_key,
+    "SECRET_KEY": env_values.judge_secret_key,
+    "SECRET_KEY_FALLBACKS": _judge_fallbacks,
     "CSRF_TRUSTED_ORIGINS": _judge_csrf_origins,
     "SETTINGS_MODULE": _judge_settings_module,
+    "DATABASE_URL": django_urls.judge_database_url,
+    "REDIS_URL": django_urls.judge_redis_url,
+    "CACHE_URL": django_urls.judge_cache_url,
+    "EMAIL_URL": django_urls.judge_email_url,
+    "DB_HOST": _judge_database_host,
+    "DATABASE_HOST": _judge_database_host,
+    "POSTGRES_HOST": _judge_database_host,
 }

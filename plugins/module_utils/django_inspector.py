@@ -14,19 +14,21 @@ import compileall
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 WANTED: dict = {}
+IMPORTS = re.compile(r"^<|/importlib/__init__\.py$")
 
 
 def location(error: BaseException) -> str:
     """The innermost line of the project's own code in a traceback, or the innermost line at all."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.relpath(error.filename)}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not IMPORTS.search(frame.filename)]
     own = [frame for frame in frames if frame.filename.startswith(os.getcwd() + os.sep)]
     for frame in reversed(own or frames):
         return f"{os.path.relpath(frame.filename) if own else frame.filename}:{frame.lineno}: {frame.line}"
@@ -34,7 +36,14 @@ def location(error: BaseException) -> str:
 
 
 def problem(step: str, error: BaseException) -> dict:
-    return {"step": step, "kind": type(error).__name__, "message": str(error)[:2000], "where": location(error)}
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "step": step,
+        "kind": type(error).__name__,
+        "message": str(error)[:2000],
+        "where": location(error),
+        "traceback": text.replace(os.getcwd() + os.sep, "")[-20000:],
+    }
 
 
 def static_root(settings: Any) -> str:

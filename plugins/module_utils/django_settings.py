@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis
 from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
@@ -84,6 +85,10 @@ STEPS = {
 
 
 def _in_words(problem: Mapping[str, str]) -> str:
+    """What stopped at which step and, where the traceback gives it away, why and what to do about it."""
+    finding = diagnosis.of_output(problem["traceback"])
+    if finding:
+        return f"{STEPS[problem['step']]}. {finding}"
     where = f" ({problem['where']})" if problem["where"] else ""
     return f"{STEPS[problem['step']]}: {problem['kind']}: {problem['message']}{where}"
 

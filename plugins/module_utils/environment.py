@@ -78,8 +78,12 @@ def with_defaults(variables: Mapping[str, str], domains: list[str], layout: Layo
     hosts = ",".join(host_header(domain) for domain in domains)
     composed = {"ALLOWED_HOSTS": hosts, "DJANGO_ALLOWED_HOSTS": hosts}
     if not any(DATABASE_NAMES.match(name) for name in variables):
-        composed["DATABASE_URL"] = f"sqlite:///{layout.data}/db.sqlite3"
+        composed["DATABASE_URL"] = default_database(layout)
     return {**composed, **variables}
+
+
+def default_database(layout: Layout) -> str:
+    return f"sqlite:///{layout.data}/db.sqlite3"
 
 
 def host_header(domain: str) -> str:

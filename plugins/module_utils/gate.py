@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, env_file, guard, host_program, units
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, guard, host_program, units
+from ansible_collections.switchyard.django.plugins.module_utils.health_classes import CLASSES
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     HttpCheck,
@@ -29,6 +31,10 @@ RELEASE_HEADER = "X-Release"
 # An instance that passed, but that no cutover came for within these seconds, ends by itself: the run may have died, or
 # another host of the site may have failed its gate.
 UNCLAIMED = 900
+
+
+# The seconds for which an answer may stand that does not heal by itself: an instance may give one while it starts.
+PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ def checks(
     return page, handshake
 
 
+def limits_of(successes: int, deadline: float) -> Limits:
+    """How long an instance has. An answer that no waiting mends, such as 404, ends it early."""
+    return Limits(successes=successes, interval=0.05, deadline=deadline, patience=PATIENCE)
+
+
 def ask(
     target: Target, checks: tuple[list[Check], list[Check]], limits: Limits, give_up: UnitWatch | None = None
 ) -> Report:
@@ -72,7 +83,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
     unit = layout.unit(release)
     guard.let_live(layout, release)
     running = units.is_active(unit)
-    since = diagnosis.now()
+    since = time.time()
     if not running:
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
@@ -85,22 +96,22 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         except (OSError, host_program.ProgramError) as problem:
             message += f"; nobody ends it where no cutover comes: {problem}"
         return Passed(True, not running, message)
-    message = explain(layout, manifest, unit, since, report)
+    message = explain(layout, release, since, report)
     if not running:
         subprocess.run(["systemctl", "stop", unit], check=False)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
     return Passed(False, not running, message)
 
 
-def explain(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str, report: Report) -> str:
-    """What failed, the line of evidence and the way to mend it."""
-    found = cause(layout, manifest, unit, since)
-    hint = f"journalctl -u {unit} has all of it." if report.failure == "unit_failed" else report.hint
-    return "\n".join(part for part in (found, f"The probe says: {report.failure}: {report.evidence}", hint) if part)
+def explain(layout: Layout, release: str, since: float, report: Report) -> str:
+    """What is wrong, the line of evidence and the way to mend it; then what became of the release.
 
-
-def cause(layout: Layout, manifest: Mapping[str, Any], unit: str, since: str) -> str:
-    """What the unit's journal says of why it doesn't serve, without a secret."""
-    path = layout.environment(manifest["environment"])
-    variables = env_file.parse(path.read_bytes()).variables if path.exists() else {}
-    return diagnosis.explain(unit, since, variables)
+    An answer that stays until somebody mends it, such as 404, speaks for itself; else the journal knows more.
+    """
+    unit = layout.unit(release)
+    refused = f"{release} did not pass its gate; nothing that is live was touched."
+    met = f"{report.check or unit}: {report.failure}: {report.evidence}"
+    found = "" if report.failure and CLASSES[report.failure].lasts else diagnosis.in_words(unit, since)
+    if not found:
+        return f"{met.rstrip('.')}. {report.hint}\n{refused}"
+    return f"{found}\n{refused} The probe met {met}\njournalctl -u {unit} has all of it."

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, disk, host_program, lease, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_program, lease, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 Notes = dict[str, Any]
@@ -78,7 +78,7 @@ def watch(layout: Layout, release: str, back_to: str, seconds: float, drain: int
             "seconds": seconds,
             "drain": drain,
             "edge": edge,
-            "since": diagnosis.now(),
+            "since": time.time(),
             "pid": instance["MainPID"],
             "restarts": instance["NRestarts"],
         }

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     cutover,
-    gate,
+    diagnosis,
     guard,
     lease,
     retention,
@@ -163,19 +163,10 @@ def _forget(layout: Layout, watch: dict[str, Any]) -> None:
             noted["watch"] = None
 
 
-def _cause(layout: Layout, watch: dict[str, Any]) -> str:
-    """What is known to end instances like that, in one line: the history is for all to read, a journal is not."""
-    manifest = state.manifest(layout, watch["release"])
-    try:
-        cause = gate.cause(layout, manifest, layout.unit(watch["release"]), watch["since"]) if manifest else ""
-    except OSError:
-        return ""
-    return "" if "\n" in cause else cause
-
-
 def _go_back(layout: Layout, watch: dict[str, Any]) -> None:
     unit = layout.unit(watch["release"])
-    reason = f"its instance died within {watch['seconds']:.0f} s of the cutover. {_cause(layout, watch)}".strip()
+    cause = diagnosis.in_words(unit, watch["since"])
+    reason = f"its instance died within {watch['seconds']:.0f} s of the cutover. {cause}".strip()
     outcome = cutover.move(
         cutover.Plan(
             site=layout.site,

@@ -65,6 +65,11 @@ class Layout:
         return self.etc / "reversal.json"
 
     @property
+    def edge_names(self) -> Path:
+        """By which port and names the edge is asked."""
+        return self.etc / "edge.json"
+
+    @property
     def secrets(self) -> Path:
         return self.etc / "secrets.json"
 

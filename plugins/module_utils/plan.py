@@ -14,6 +14,9 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     django_environment,
     django_settings,
     env_file,
+    env_finding,
+    env_names,
+    env_schema,
     environment,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
@@ -27,6 +30,7 @@ STACKS = ("wsgi", "asgi")
 SHAPES = {
     "site_domains": (list, "a list, for example [shop.example.org]"),
     "site_env": (dict, "a dictionary of names and texts, for example {LANG: C.UTF-8}"),
+    "site_env_schema": (list, "a list, for example [{name: PAYMENT_KEY, type: secret, required: true}]"),
     "site_settings_overrides": (dict, "a dictionary of settings, for example {DEBUG: false}"),
 }
 
@@ -96,8 +100,11 @@ def _is_address(text: str) -> bool:
     return "%" not in text  # behind it anything may stand
 
 
-def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[str]:
-    """What is wrong with site_env; never a value."""
+def judge_environment(variables: Mapping[str, Any], layout: Layout) -> tuple[list[str], list[str]]:
+    """What is wrong with site_env, and what may be; never a value."""
+    schema, broken = env_schema.read(variables["site_env_schema"])
+    if broken:
+        return [f"site_env_schema: {problem}" for problem in broken], []
     given: dict[str, str] = {}
     found = []
     for name, value in variables["site_env"].items():
@@ -112,14 +119,20 @@ def environment_problems(variables: Mapping[str, Any], layout: Layout) -> list[s
     try:
         env_file.render(given)
     except ValueError as problem:
-        found.append(f"site_env: {problem}")
-        return found
+        return [*found, f"site_env: {problem}"], []
     composed = environment.with_defaults(given, variables["site_domains"], layout)
     hosts = [environment.host_header(domain) for domain in variables["site_domains"]]
-    for finding in django_environment.judge_django(composed, domains=hosts):
-        if finding.level == "error":
-            found.append(f"site_env.{finding.key}: {finding.message}. {finding.hint}".strip())
-    return found
+    judged = [
+        *django_environment.judge_django(composed, hosts),
+        *env_schema.judge(schema, composed),
+        *env_names.judge_names(given, django_environment.KNOWN_NAMES.union(one.name for one in schema)),
+    ]
+    found += [_of_site_env(finding) for finding in env_finding.errors(judged)]
+    return found, [_of_site_env(finding) for finding in env_finding.warnings(judged) if finding.key in given]
+
+
+def _of_site_env(finding: env_finding.Finding) -> str:
+    return f"site_env.{finding.key}: {finding.message}. {finding.hint}."
 
 
 def candidates(files: frozenset[str]) -> str:

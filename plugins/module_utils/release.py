@@ -23,9 +23,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    database_url_readers,
+    diagnosis,
     disk,
     django_settings,
     env_file,
+    environment,
     masking,
     ownership,
     sandbox,
@@ -176,10 +179,19 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
         raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
     report, _end = json.JSONDecoder().raw_decode(answer)  # a project may print something when it ends, too
     for said in (*report["problems"], *report.get("checks", [])):
-        for part in ("message", "where", "hint"):
+        for part in ("message", "where", "hint", "traceback"):
             if part in said:
                 said[part] = masking.mask(said[part], _variables(layout, wanted.environment))
     return report
+
+
+def unread_database(layout: Layout, wanted: Wanted) -> list[str]:
+    """A word on a database that the user named and the project never asks for. The deploy's own is a mere default."""
+    given = _variables(layout, wanted.environment).get("DATABASE_URL")
+    if given in (None, environment.default_database(layout)):
+        return []
+    found = database_url_readers.judge(str(layout.code(wanted.release)), "DATABASE_URL", None)
+    return [f"site_env.{finding.key}: {finding.message}. {finding.hint}." for finding in found]
 
 
 def is_built(layout: Layout, release: str) -> bool:
@@ -221,9 +233,11 @@ def migrate(layout: Layout, release: str) -> str:
     done = manage(layout, release, ["-m", "django", "migrate", "--no-input", "--no-color"], patient=True)
     variables = variables_of(layout, release)
     if done.rc:
-        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables).splitlines()
-        last = "\n".join(f"  {line}" for line in said[-20:])
-        raise ReleaseError(f"migrate failed; the live release still serves: {said[-1] if said else done.rc}\n{last}")
+        said = masking.mask(f"{done.stdout}\n{done.stderr}".strip(), variables)
+        finding = diagnosis.of_output(said.replace(f"{layout.code(release)}/", ""))
+        last = "\n".join(f"  {line}" for line in said.splitlines()[-20:])
+        cause = f"{finding}\n" if finding else ""
+        raise ReleaseError(f"{cause}migrate failed; the live release still serves. It said last:\n{last}")
     disk.write(layout.migrated(release), json.dumps({"at": time.time()}).encode() + b"\n", 0o644)
     disk.remove(layout.reversal)
     return masking.mask(done.stdout, variables)

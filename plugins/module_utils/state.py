@@ -43,6 +43,11 @@ def live_release(layout: Layout) -> str | None:
         return None
 
 
+def edge(layout: Layout) -> dict[str, Any]:
+    """The port and the names by which the site's edge is asked."""
+    return json.loads(layout.edge_names.read_text())
+
+
 def running_instances(layout: Layout) -> dict[str, int]:
     """The main PID of every instance that runs, by release."""
     found = units.states([f"{layout.site}@*.service"])

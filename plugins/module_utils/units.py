@@ -5,12 +5,76 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.switchyard.django.plugins.module_utils import env_file
 
 SHOWN = "Id,ActiveState,MainPID,NRestarts"
 AT_WORK = ("active", "activating", "deactivating", "reloading")
+
+
+DESCRIBED = (
+    *(
+        "Id",
+        "LoadState",
+        "LoadError",
+        "ActiveState",
+        "SubState",
+        "Result",
+        "NRestarts",
+        "ExecMainCode",
+        "ExecMainStatus",
+    ),
+    *("MainPID", "WorkingDirectory", "RuntimeDirectory", "Environment", "EnvironmentFiles"),
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What systemd knows of one unit."""
+
+    properties: dict[str, str]
+    environment_files: list[Path]
+
+    @property
+    def runtime_folders(self) -> list[str]:
+        return [f"/run/{folder}/" for folder in self.properties.get("RuntimeDirectory", "").split()]
+
+    def environment(self) -> dict[str, str]:
+        """What the unit's processes get. A file that can't be read, or is not there, adds nothing."""
+        variables = dict(
+            pair.split("=", 1) for pair in shlex.split(self.properties.get("Environment", "")) if "=" in pair
+        )
+        for path in self.environment_files:
+            with contextlib.suppress(OSError):
+                variables.update(env_file.parse(path.read_bytes()).variables)
+        return variables
+
+
+def describe(unit: str) -> Description:
+    """Ask systemd for all that a diagnosis needs of a unit."""
+    done = subprocess.run(
+        ["systemctl", "show", f"--property={','.join(DESCRIBED)}", "--", unit],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return parse(done.stdout)
+
+
+def parse(shown: str) -> Description:
+    """What systemctl show prints of one unit."""
+    pairs = [(line.partition("=")[0], line.partition("=")[2]) for line in shown.splitlines() if "=" in line]
+    # One line for each of them, with whether it may be missing behind it.
+    files = [Path(value.rpartition(" (")[0]) for name, value in pairs if name == "EnvironmentFiles" and value]
+    return Description(dict(pairs), files)
 
 
 class StillAtWorkError(Exception):

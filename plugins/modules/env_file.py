@@ -12,8 +12,12 @@ short_description: Judge or write the environment file of a Django site
 version_added: 1.0.0
 description:
   - Reads an environment file exactly as C(EnvironmentFile=) of systemd does, and says where the service would get
-    something else than the author meant.
-  - Judges the variables as Django and its C(check --deploy) would, before the service starts with them.
+    something else than the author meant, and where a shell, docker compose or django-environ would read something
+    else than systemd.
+  - Judges the variables by a schema, and as Django and its C(check --deploy) would, before the service starts with
+    them.
+  - Judges the file itself, its owner, group and mode, the folders on the way to it, and whether it lies where it could
+    be downloaded.
   - Writes the file so that systemd reads back every value as it was given, atomically, and never readable by others.
   - Reports everything at once, by variable and line. No value ever appears in a message, a diff or a result.
 author:
@@ -34,14 +38,19 @@ options:
   variables:
     description:
       - The variables to write, each a string or a number. Needed with, and only allowed with, O(state=present).
+      - Any text is written so that systemd reads it back as it is, with line ends, tabs, quotes, backslashes and
+        control characters. What no service can get is refused, namely a NUL byte, a surrogate or a noncharacter of
+        Unicode, and more than 131071 bytes with name and C(=).
       - A boolean is refused, because a site may read C(True), C(true) or C(1); write the string
-        that the site reads.
+        that the site reads. Put numbers in quotes where their spelling counts, since YAML makes C(3.1) of C(3.10) and
+        C(8) of C(010) before any module sees them.
     type: dict
   preset:
     description:
-      - V(django) judges what Django reads, such as C(DEBUG), C(SECRET_KEY), C(ALLOWED_HOSTS) and
-        C(CSRF_TRUSTED_ORIGINS), each with or without the prefix C(DJANGO_).
-      - V(none) judges the file and its syntax alone.
+      - V(django) judges what Django reads, such as C(DEBUG), C(SECRET_KEY), C(ALLOWED_HOSTS),
+        C(CSRF_TRUSTED_ORIGINS), C(DATABASE_URL), C(REDIS_URL) and C(EMAIL_URL), each with or without the prefix
+        C(DJANGO_), and warns of names that are almost a usual one.
+      - V(none) judges the file, its syntax and what the other options ask for alone.
     type: str
     choices: [django, none]
     default: django
@@ -51,12 +60,118 @@ options:
     type: list
     elements: str
     default: []
+  schema:
+    description:
+      - What the variables may be, one entry for each. A name in it also counts as known where O(preset) or a misspelled
+        name is judged.
+      - An entry that makes no sense is an error, and nothing is read or written.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - The variable's name.
+        type: str
+        required: true
+      required:
+        description:
+          - Whether the variable has to be there, and to hold more than blanks.
+        type: bool
+        default: false
+      type:
+        description:
+          - What the value has to be, if the variable is there. Blanks around a value are a part of it. An empty value
+            is a good V(str), V(list) and V(hosts), and no other type.
+          - V(str) is any text.
+          - V(bool) is one of C(true), C(false), C(1), C(0), C(yes), C(no), C(on), C(off), C(t), C(f), C(y), C(n), in
+            letters of either case.
+          - V(int) is decimal digits, with or without a sign before them.
+          - V(port) is a number from 1 to 65535, digits alone.
+          - V(url) is a scheme, C(://) and a host as in V(host), then what you like. No blanks, and no placeholder for a
+            password.
+          - V(host) is a host's name in ASCII (letters, digits and hyphens, parted by dots), an IPv4 address, or an IPv6
+            address with or without brackets. No scheme, no port.
+          - V(hosts) is a list as C(ALLOWED_HOSTS) takes it, of hosts, of names with a dot before them, and of C(*). It
+            is parted by commas or blanks, or a JSON list of strings.
+          - V(path) is an absolute path of printable characters, without C(.) and C(..). Whether it exists is not looked
+            at.
+          - V(email) is one mail address, or a name and an address in angle brackets.
+          - V(list) is parted by commas, with no entry empty, or a JSON list of strings.
+          - V(secret) is what Django takes for a good C(SECRET_KEY), at least 50 characters (or
+            O(schema[].min_length)), 5 different ones, not beginning with C(django-insecure-), and no placeholder such
+            as C(changeme), C(xxx) or C(<key>).
+          - V(dsn) is a scheme, C(://) and something behind it that names a host, a socket or a file. No blanks, and no
+            placeholder for a password.
+          - V(choice) is one of O(schema[].allowed).
+        type: str
+        choices: [str, bool, int, port, url, host, hosts, path, email, list, dsn, secret, choice]
+        default: str
+      pattern:
+        description:
+          - A regular expression of Python that the whole value has to match.
+        type: str
+      allowed:
+        description:
+          - The only values that are allowed. They are shown in messages.
+        type: list
+        elements: str
+        default: []
+      forbidden:
+        description:
+          - Values that are not allowed. Messages do not show them.
+        type: list
+        elements: str
+        default: []
+      min_length:
+        description:
+          - The least number of characters.
+        type: int
   required:
     description:
-      - Names of variables that must be there and not empty.
+      - Names of variables that must be there and not empty, in short for entries of O(schema).
     type: list
     elements: str
     default: []
+  required_together:
+    description:
+      - Lists of names. Where one variable of a list has a value, all of them need one.
+    type: list
+    elements: list
+    default: []
+  required_one_of:
+    description:
+      - Lists of names. At least one variable of each list needs a value.
+    type: list
+    elements: list
+    default: []
+  mutually_exclusive:
+    description:
+      - Lists of names. At most one variable of each list may have a value.
+    type: list
+    elements: list
+    default: []
+  source:
+    description:
+      - The folder of the project's code on the host. The file must not lie in it.
+      - If C(DATABASE_URL) is set and none of the folder's Python files mentions it or a usual reader of it, there is
+        a warning. Virtual environments, migrations and tests do not count. Nothing is said where the folder has more
+        than 5000 Python files, or one of more than 1 MB.
+    type: path
+  static_root:
+    description:
+      - The folder of the static files. The file must not lie in it.
+    type: path
+  media_root:
+    description:
+      - The folder of the media files. The file must not lie in it.
+    type: path
+  systemd_version:
+    description:
+      - The version of systemd that reads the file. Since 254 a comment that ends in a backslash does not go on in the
+        next line.
+      - Without it the host's own C(systemctl) is asked, and 252 is taken where there is none.
+    type: int
   owner:
     description:
       - The user that owns the file, by name or number.
@@ -77,6 +192,9 @@ attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
     support: full
+    details:
+      - A file, a folder, a user or a group that is not there is a warning only, because earlier tasks may make it when
+        they run for real.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff
       mode.
@@ -101,24 +219,46 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Judge the environment file that is there
-  switchyard.django.env_file:
-    path: /etc/example/site.env
-    domains: [example.org, www.example.org]
-    required: [SECRET_KEY, DATABASE_URL]
+- name: The folder of the environment files is root's
+  ansible.builtin.file:
+    path: /etc/example
+    state: directory
+    mode: '0755'
 
-- name: Write an environment file
+- name: The site's environment file is written
   switchyard.django.env_file:
     path: /etc/example/site.env
     state: present
     variables:
       SECRET_KEY: "{{ vault_secret_key }}"
-      DATABASE_URL: "{{ vault_database_url }}"
+      DATABASE_URL: >-
+        postgres://example:{{ vault_database_password | urlencode | replace('/', '%2F') }}@localhost:5432/example
       ALLOWED_HOSTS: example.org,.example.net
       DEBUG: '0'
     domains: [example.org, www.example.net]
 
-- name: Write an environment file for something that is not Django
+- name: The environment file that is there is a good one
+  switchyard.django.env_file:
+    path: /etc/example/site.env
+    domains: [example.org, www.example.net]
+    source: /srv/example/src
+    static_root: /srv/example/static
+    media_root: /srv/example/media
+    schema:
+      - {name: SECRET_KEY, type: secret, required: true}
+      - {name: WORKERS, type: int}
+      - {name: LOG_LEVEL, type: choice, allowed: [debug, info, warning, error]}
+      - {name: ADMIN_URL, pattern: '[a-z0-9-]+/'}
+    required_one_of: [[DATABASE_URL, DB_NAME]]
+    required_together: [[DB_NAME, DB_USER, DB_PASSWORD]]
+    mutually_exclusive: [[DATABASE_URL, DB_NAME]]
+
+- name: A group may read the environment of its worker
+  ansible.builtin.group:
+    name: worker
+    system: true
+
+- name: The environment file of something that is not Django is written
   switchyard.django.env_file:
     path: /etc/example/worker.env
     state: present
@@ -176,16 +316,31 @@ keys:
 
 import dataclasses
 import os
+import re
 import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk, django_environment, env_file
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    database_url_readers,
+    disk,
+    django_environment,
+    env_file,
+    env_finding,
+    env_names,
+    env_place,
+    env_reader,
+    env_schema,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.env_finding import Finding
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 SHORTEST_VALUE_TO_MASK = 8
-MADE_BY_EARLIER_TASKS = {"folder-missing", "unknown-owner", "unknown-group"}
+MADE_BY_EARLIER_TASKS = {"folder-missing", "missing", "unknown-owner", "unknown-group"}
+GROUPS = ("required_together", "required_one_of", "mutually_exclusive")
+FOLDERS = {"source": "source", "static": "static_root", "media": "media_root"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +377,7 @@ class EnvFile:
         hide(module)
 
     def run(self) -> NoReturn:
-        try:
-            self.mode = env_file.parse_mode(self.module.params["mode"])
-        except ValueError as error:
-            self._fail(f"mode: {error}")
+        self._read_options()
         try:
             if self.module.params["state"] == "present":
                 self._present(self.variables or {})
@@ -233,67 +385,129 @@ class EnvFile:
         except OSError as error:
             self._fail(f"{self.path}: {error.strerror}")
 
+    def _read_options(self) -> None:
+        try:
+            self.mode = env_place.parse_mode(self.module.params["mode"])
+        except ValueError as error:
+            self._fail(f"mode: {error}")
+        self.schema, problems = env_schema.read(self.module.params["schema"])
+        problems = [f"schema: {problem}" for problem in problems]
+        for option, name in self._names_in_options():
+            if not isinstance(name, str) or not env_reader.NAME.fullmatch(name):
+                problems.append(f"{option}: {name!r} is not a variable's name")
+        if problems:
+            self._fail("\n".join(problems))
+
+    def _names_in_options(self) -> list[tuple[str, Any]]:
+        names = [("required", name) for name in self.module.params["required"]]
+        return names + [(option, name) for option in GROUPS for group in self.module.params[option] for name in group]
+
     def _validated(self) -> NoReturn:
         if self.variables is not None:
             self._fail("variables: state=validated only reads the file. Set state=present to write variables.")
-        findings = env_file.judge_file(self.path, self.owner, self.group, self.mode)
+        findings = self._foretold(env_place.judge_file(self.path, self.owner, self.group, self.mode))
+        findings += self._judge_apart()
         variables: dict[str, str] = {}
         state = FileState.read(self.path) if os.path.isfile(self.path) else None
         if state:
-            parsed = env_file.parse(state.content)
+            parsed = env_file.parse(state.content, self._systemd_version())
             variables = parsed.variables
-            findings += parsed.findings + self._judge(variables, parsed.lines)
+            findings += parsed.findings
+            if not parsed.refused:
+                findings += self._printable(self._judge(variables, parsed.lines), parsed.uncertain)
         self._stop_at_errors(findings)
         self._exit(False, findings, variables)
 
     def _present(self, given: dict[str, Any]) -> NoReturn:
         variables, findings = env_file.normalise(given)
         # A variable that is refused is there nevertheless: to call it missing as well would mislead.
-        required = [key for key in self.module.params["required"] if key in variables or key not in given]
-        findings += self._judge_place() + self._judge(variables, {}, required)
+        refused = {key for key in given if key not in variables}
+        findings += self._judge_place() + self._judge_apart() + self._judge(variables, {}, refused)
         self._stop_at_errors(findings)
         before = FileState.read(self.path)
-        uid, gid = env_file.user_id(self.owner), env_file.group_id(self.group)
+        uid, gid = env_place.user_id(self.owner), env_place.group_id(self.group)
         after = FileState(env_file.render(variables), uid, gid, self.mode)
         if before != after and uid is not None and gid is not None and not self.module.check_mode:
             disk.write(Path(self.path), after.content, after.mode, (uid, gid))
         self._exit(before != after, findings, variables, diff_of(self.path, before, after))
 
-    def _judge_place(self) -> list[env_file.Finding]:
-        findings = env_file.judge_owners(self.owner, self.group) + env_file.judge_place(self.path, self.owner)
-        if self.module.check_mode:
-            # On a bare host the tasks before this one have only pretended to make the user, the group and the folder.
-            findings = [finding for finding in findings if finding.code not in MADE_BY_EARLIER_TASKS]
-        return findings
+    def _systemd_version(self) -> int:
+        """The one that was named, or the host's, as in `systemd 252 (252.39-1~deb12u2)`."""
+        given: int | None = self.module.params["systemd_version"]
+        if given is not None:
+            return given
+        program = self.module.get_bin_path("systemctl")
+        answer = self.module.run_command([program, "--version"])[1] if program else ""
+        found = re.match(r"systemd (\d+)", answer)
+        return int(found.group(1)) if found else env_file.SYSTEMD
+
+    # --- judging
+
+    def _judge_place(self) -> list[Finding]:
+        return self._foretold(
+            env_place.judge_owners(self.owner, self.group) + env_place.judge_place(self.path, self.owner)
+        )
+
+    def _foretold(self, findings: list[Finding]) -> list[Finding]:
+        """In check mode the tasks before this one have only pretended to make the user, the group, folder and file."""
+        if not self.module.check_mode:
+            return findings
+        return [
+            dataclasses.replace(each, level=env_finding.WARNING) if each.code in MADE_BY_EARLIER_TASKS else each
+            for each in findings
+        ]
+
+    def _judge_apart(self) -> list[Finding]:
+        folders = {name: self.module.params[option] for name, option in FOLDERS.items() if self.module.params[option]}
+        return env_place.judge_apart(self.path, folders)
 
     def _judge(
-        self, variables: dict[str, str], lines: dict[str, int], required: list[str] | None = None
-    ) -> list[env_file.Finding]:
-        if required is None:
-            required = self.module.params["required"]
-        findings = env_file.judge_required(variables, required, lines)
-        if self.module.params["preset"] == "django":
-            findings += django_environment.judge_django(variables, self.module.params["domains"], lines)
-        return findings
+        self, variables: Mapping[str, str], lines: Mapping[str, int], refused: Iterable[str] = ()
+    ) -> list[Finding]:
+        """Everything about the variables; of a refused one enough has been said."""
+        options = self.module.params
+        required = env_schema.judge_required(variables, options["required"], lines)
+        findings = required + env_schema.judge(self.schema, variables, lines)
+        findings = [finding for finding in findings if finding.key not in refused]
+        set_ones = {key for key, value in variables.items() if value}.union(refused)
+        findings += env_schema.judge_groups(set_ones, *(options[option] for option in GROUPS), lines)
+        if options["preset"] == "django":
+            findings += django_environment.judge_django(variables, options["domains"], lines)
+        findings += env_names.judge_names(variables, self._known_names(), lines)
+        if options["source"] and variables.get("DATABASE_URL"):
+            findings += database_url_readers.judge(options["source"], "DATABASE_URL", lines.get("DATABASE_URL"))
+        # What the schema and Django say alike is said once.
+        return list(dict.fromkeys(findings))
 
-    def _stop_at_errors(self, findings: list[env_file.Finding]) -> None:
-        errors = env_file.errors(findings)
+    def _known_names(self) -> frozenset[str]:
+        names = {each.name for each in self.schema}.union(name for _option, name in self._names_in_options())
+        return names | django_environment.KNOWN_NAMES if self.module.params["preset"] == "django" else frozenset(names)
+
+    def _printable(self, findings: list[Finding], uncertain: frozenset[str]) -> list[Finding]:
+        """The findings without names that may be a part of a value."""
+        hidden = {key for key in uncertain if not env_names.is_known(key, self._known_names())}
+        return [dataclasses.replace(each, key="") if each.key in hidden else each for each in findings]
+
+    # --- the end
+
+    def _stop_at_errors(self, findings: list[Finding]) -> None:
+        errors = env_finding.errors(findings)
         if errors:
             self._warn(findings)
-            self._fail("\n".join(env_file.describe(finding, self.path) for finding in errors), findings)
+            self._fail("\n".join(env_finding.describe(finding, self.path) for finding in errors), findings)
 
-    def _warn(self, findings: list[env_file.Finding]) -> None:
-        for finding in env_file.warnings(findings):
-            self.module.warn(env_file.describe(finding, self.path))
+    def _warn(self, findings: list[Finding]) -> None:
+        for finding in env_finding.warnings(findings):
+            self.module.warn(env_finding.describe(finding, self.path))
 
-    def _fail(self, message: str, findings: list[env_file.Finding] | None = None) -> NoReturn:
+    def _fail(self, message: str, findings: list[Finding] | None = None) -> NoReturn:
         # No keys here: in a file with errors, what looks like a name may be a part of a broken value.
         self.module.fail_json(msg=message, path=self.path, findings=as_dicts(findings or []))
 
     def _exit(
         self,
         changed: bool,
-        findings: list[env_file.Finding],
+        findings: list[Finding],
         variables: dict[str, str],
         diff: dict[str, str] | None = None,
     ) -> NoReturn:
@@ -304,7 +518,7 @@ class EnvFile:
         )
 
 
-def as_dicts(findings: list[env_file.Finding]) -> list[dict[str, Any]]:
+def as_dicts(findings: list[Finding]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(finding) for finding in findings]
 
 
@@ -328,7 +542,7 @@ def shown_variables(before: FileState | None, after: FileState) -> dict[str, str
     if before is None:
         return {}
     parsed = env_file.parse(before.content)
-    if not env_file.errors(parsed.findings):
+    if not env_finding.errors(parsed.findings):
         return parsed.variables
     certain = env_file.parse(after.content).variables
     return {key: value for key, value in parsed.variables.items() if key in certain}
@@ -336,6 +550,10 @@ def shown_variables(before: FileState | None, after: FileState) -> dict[str, str
 
 def as_text(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+# What these say may be in messages. All of the schema but `forbidden` may, too; that is not worth telling apart.
+OPEN_OPTIONS = ("path", "owner", "group", "domains", "schema", "required", *GROUPS, *FOLDERS.values())
 
 
 def hide(module: AnsibleModule) -> None:
@@ -349,8 +567,7 @@ def hide(module: AnsibleModule) -> None:
     variables = module.params["variables"]
     if variables is None:
         return
-    open_words = [module.params[name] for name in ("path", "owner", "group")]
-    open_words += [*module.params["domains"], *module.params["required"], *map(str, variables)]
+    open_words = [str(module.params[name]) for name in OPEN_OPTIONS] + list(map(str, variables))
     module.no_log_values = {
         value
         for value in module.no_log_values
@@ -361,6 +578,17 @@ def hide(module: AnsibleModule) -> None:
     module.params["variables"] = dict.fromkeys(variables, HIDDEN)
 
 
+SCHEMA_ENTRY = {
+    "name": {"type": "str", "required": True},
+    "required": {"type": "bool", "default": False},
+    "type": {"type": "str", "choices": list(env_schema.TYPES), "default": "str"},
+    "pattern": {"type": "str"},
+    "allowed": {"type": "list", "elements": "str", "default": []},
+    "forbidden": {"type": "list", "elements": "str", "default": []},
+    "min_length": {"type": "int"},
+}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -369,7 +597,11 @@ def main() -> None:
             "variables": {"type": "dict", "no_log": True},
             "preset": {"type": "str", "choices": ["django", "none"], "default": "django"},
             "domains": {"type": "list", "elements": "str", "default": []},
+            "schema": {"type": "list", "elements": "dict", "default": [], "options": SCHEMA_ENTRY},
             "required": {"type": "list", "elements": "str", "default": []},
+            **{option: {"type": "list", "elements": "list", "default": []} for option in GROUPS},
+            **{option: {"type": "path"} for option in FOLDERS.values()},
+            "systemd_version": {"type": "int"},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "raw", "default": "0600"},

@@ -88,7 +88,8 @@ def main() -> None:
             release.record(layout, wanted, report)
         except release.ReleaseError as problem:
             module.fail_json(msg=str(problem))
-    module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=verdict.warnings)
+    findings = verdict.warnings + release.unread_database(layout, wanted)
+    module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=findings)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ started:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -80,14 +79,12 @@ def main() -> None:
             msg=f"{release} is no whole release of {layout.site} on this host. "
             f"ls {layout.etc}/releases shows what is there"
         )
-    limits = Limits(successes=module.params["successes"], interval=0.05, deadline=module.params["deadline"])
+    limits = gate.limits_of(module.params["successes"], module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
         migrated = module.params["migrated"]
         remain = f"\nApplied for it and still there: {', '.join(migrated)}." if migrated else ""
-        module.fail_json(
-            msg=f"{release} did not pass its gate; nothing that is live was touched.\n{passed.message}{remain}"
-        )
+        module.fail_json(msg=passed.message + remain)
     module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
 
 

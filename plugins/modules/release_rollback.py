@@ -113,7 +113,6 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     swap,
     units,
 )
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Limits
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -175,19 +174,17 @@ def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
     plan = swap.plan_of(layout, {**wanted["move"], "release": target, "operation": "rollback"}, begun["lease"])
     outcome = swap.carry_out(layout, plan)
     if not outcome["moved"]:
-        raise rollback.RollbackError(f"{target} is not live.\n{outcome['message']}")
+        raise rollback.RollbackError(f"{outcome['message']}\n{target} is not live.")
     outcome["freed"] = lease.free(layout, begun["lease"])
     return {**told, "changed": started or outcome["changed"], "diff": outcome["diff"], "outcome": outcome}
 
 
 def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> bool:
     """Let the release pass its gate, and say whether it had to be started."""
-    limits = Limits(successes=module.params["successes"], interval=0.05, deadline=module.params["deadline"])
+    limits = gate.limits_of(module.params["successes"], module.params["deadline"])
     passed = gate.admit(layout, target, state.manifest(layout, target), limits)
     if not passed.ok:
-        module.fail_json(
-            msg=f"{target} did not pass its gate; nothing that is live was touched.\n{passed.message}", **begun
-        )
+        module.fail_json(msg=passed.message, **begun)
     return passed.started
 
 

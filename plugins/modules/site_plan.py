@@ -50,6 +50,10 @@ options:
     description: The environment variables of the site, a dictionary. No value of it is returned or shown.
     type: raw
     default: {}
+  site_env_schema:
+    description: What O(site_env) must hold, a list as O(switchyard.django.env_file#module:schema).
+    type: raw
+    default: []
   site_requirements:
     description: The requirements file relative to the source's top; empty to look for C(uv.lock), then
       C(requirements.txt).

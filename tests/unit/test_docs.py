@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.switchyard.django.plugins.module_utils.causes import CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -33,26 +34,27 @@ def module_names() -> set[str]:
     return {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
 
 
-def variables_page(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, root / "docs/variables.py", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, root / "docs/generate.py", *arguments], capture_output=True, text=True, check=False
     )
 
 
-def test_the_page_of_variables_is_what_the_argument_specs_say() -> None:
-    done = variables_page(ROOT, "--check")
+def test_the_pages_are_what_the_code_says() -> None:
+    done = generate(ROOT, "--check")
     assert done.returncode == 0, done.stderr
 
 
 def test_a_new_default_makes_the_page_of_variables_out_of_date(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "roles", tmp_path / "roles")
+    (tmp_path / "collections").symlink_to(ROOT / "collections")
     spec = tmp_path / "roles/nginx/meta/argument_specs.yml"
     spec.write_text(spec.read_text(encoding="utf-8").replace("default: 80\n", "default: 81\n"), encoding="utf-8")
-    assert variables_page(tmp_path, "--check").returncode == 1
-    assert variables_page(tmp_path).returncode == 0
+    assert generate(tmp_path, "--check").returncode == 1
+    assert generate(tmp_path).returncode == 0
     assert "| `nginx_port` | int | `81` |" in (tmp_path / "docs/variables.md").read_text(encoding="utf-8")
-    assert variables_page(tmp_path, "--check").returncode == 0
+    assert generate(tmp_path, "--check").returncode == 0
 
 
 def test_the_readme_can_be_read_in_one_go() -> None:
@@ -69,7 +71,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_variable_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = re.findall(r"(?<![\w./])(?:" + "|".join(ROLES) + r")_[a-z_]*[a-z]\b(?!\.py)(?![-/])", text)
-    own = {*known_variables(), *module_names(), *ROLES}
+    own = {*known_variables(), *module_names(), *ROLES, *CAUSES}
     assert sorted(set(found) - own) == []
 
 

@@ -1,72 +1,235 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The samples in journals/ come from faults that were induced on a host."""
+
 from __future__ import annotations
 
-import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis
+from pathlib import Path
 
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    causes,
+    clues,
+    diagnosis,
+    journal,
+    nginx_log,
+    units,
+)
+
+SAMPLES = Path(__file__).with_name("journals")
+IMPROPERLY = "django.core.exceptions.ImproperlyConfigured"
 UNIT = "shop@0123456789ab.service"
 
 
-@pytest.fixture
-def explain(monkeypatch):
-    def explain(*lines, **variables):
-        monkeypatch.setattr(diagnosis, "journal", lambda unit, since: list(lines))
-        return diagnosis.explain(UNIT, "@0", variables)
-
-    return explain
-
-
-@pytest.mark.parametrize(
-    ("line", "evidence"),
-    [
-        ("ModuleNotFoundError: No module named 'redis'", "No module named 'redis'"),
-        ("ImportError: cannot import name 'x' from 'y' (/srv/y.py)", "cannot import name 'x'"),
-        ("SyntaxError: invalid syntax", "SyntaxError: invalid syntax"),
-        ("django.core.exceptions.ImproperlyConfigured: Set the X variable", "Set the X variable"),
-        ("KeyError: 'STRIPE_KEY'", "STRIPE_KEY"),
-        ("django.db.utils.OperationalError: connection refused", "connection refused"),
-        ("PermissionError: [Errno 13] Permission denied: '/srv/x'", "/srv/x"),
-        ("OSError: [Errno 98] Address already in use", "Address already in use"),
-        (f"{UNIT}: Failed at step EXEC spawning /srv/x: No such file or directory", "step EXEC"),
-        (f"{UNIT}: Main process exited, code=exited, status=226/NAMESPACE", "226/NAMESPACE"),
-    ],
-)
-def test_the_telling_line_is_found_among_the_noise_with_a_hint(explain, line, evidence):
-    said = explain("[INFO] Starting", "  File x", line, "[ERROR] Worker failed to boot.", "Shutting down")
-    assert said.startswith(f"{UNIT}: ")
-    assert evidence.strip("'") in said
-    assert "failed to boot" not in said
-
-
-def test_the_cause_wins_over_its_consequence(explain):
-    said = explain("ModuleNotFoundError: No module named 'redis'", "ImproperlyConfigured: could not load backend")
-    assert "redis" in said
-
-
-def test_of_several_tries_the_last_one_counts(explain):
-    assert "'two'" in explain(
-        "ModuleNotFoundError: No module named 'one'", "ModuleNotFoundError: No module named 'two'"
+def findings_of(sample: Path) -> list[diagnosis.Finding]:
+    described = units.parse((sample / "unit.txt").read_text())
+    lines = nginx_log.parse((sample / "nginx.log").read_text())
+    return diagnosis.in_order(
+        [
+            *diagnosis.of_state(UNIT, described.properties),
+            *diagnosis.of_journal(journal.parse((sample / "journal.json").read_text())),
+            *diagnosis.of_nginx(lines),
+        ]
     )
 
 
-def test_an_ordinary_key_error_is_not_taken_for_a_missing_variable(explain):
-    assert "environment variable" not in explain("KeyError: 'price'")
+def expected_of(sample: Path) -> str:
+    """The cause, with which the description of the fault begins."""
+    return (sample / "fault.txt").read_text().partition(" ")[0]
 
 
-def test_an_unknown_failure_shows_the_end_of_the_journal(explain):
-    said = explain(*(f"line {number}" for number in range(50)))
-    assert "line 49" in said
-    assert "line 10" not in said
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*/")), ids=lambda folder: folder.name)
+def test_a_real_fault_is_named_first(sample: Path) -> None:
+    found = findings_of(sample)
+    assert [finding.cause for finding in found][:1] == [expected_of(sample)], found
+    assert found[0].evidence
+    assert found[0].hint
 
 
-def test_a_silent_unit_has_no_explanation(explain):
-    assert explain() == ""
+def test_there_are_samples() -> None:
+    assert len(list(SAMPLES.glob("*/"))) >= 24
+
+
+# --- what the samples don't show ------------------------------------------------------------------------------------
+
+
+def said(*lines: str, pid: str = "7", manager: bool = False, at: float = 1.0) -> list[journal.Entry]:
+    return [journal.Entry(at, pid, manager, line) for line in lines]
+
+
+def raised(text: str, *frames: str) -> list[str]:
+    return ["Traceback (most recent call last):", *(f'  File "{frame}' for frame in frames), text]
+
+
+def first_of(*lines: str) -> tuple[str, str]:
+    found = diagnosis.in_order(diagnosis.of_journal(said(*lines)))
+    return (found[0].cause, found[0].subject) if found else ("", "")
 
 
 @pytest.mark.parametrize(
-    "line", ["OperationalError: password hunter2hunter2 is wrong", "something with hunter2hunter2"]
+    ("line", "cause", "subject"),
+    [
+        ("ModuleNotFoundError: No module named 'redis'", "missing_module", "redis"),
+        ("ImportError: cannot import name 'x' from 'y' (/srv/y.py)", "import_error", "x"),
+        ("IndentationError: unexpected indent", "syntax_error", ""),
+        (f"{IMPROPERLY}: Set the DB_URL environment variable", "missing_variable", "DB_URL"),
+        (f"{IMPROPERLY}: Error loading psycopg2 or psycopg module", "missing_module", "psycopg2"),
+        ("decouple.UndefinedValueError: API_KEY not found. Declare it as envvar", "missing_variable", "API_KEY"),
+        ('environs.exceptions.EnvError: Environment variable "X_KEY" not set', "missing_variable", "X_KEY"),
+        ("MySQLdb.OperationalError: (1045, \"Access denied for user 'a'@'b'\")", "database_password", ""),
+        ("MySQLdb.OperationalError: (1049, \"Unknown database 'shop'\")", "database_missing", "shop"),
+        ("MySQLdb.OperationalError: (2002, \"Can't connect to server on 'db' (115)\")", "database_refused", ""),
+        ("MySQLdb.OperationalError: (2006, 'Server has gone away')", "database_gone", ""),
+        ("django.db.utils.ProgrammingError: (1146, \"Table 'shop.cart' doesn't exist\")", "missing_table", "shop.cart"),
+        ("psycopg.OperationalError: connection timeout expired", "database_timeout", ""),
+        ("psycopg2.errors.AdminShutdown: terminating connection due to administrator command", "database_gone", ""),
+        ("django.db.utils.OperationalError: something else", "database_error", ""),
+        ("redis.exceptions.AuthenticationError: WRONGPASS invalid username-password pair", "redis_password", ""),
+        ("OSError: [Errno 28] No space left on device: '/srv/x'", "disk_full", ""),
+        ("OSError: [Errno 24] Too many open files", "too_many_files", ""),
+        ("PermissionError: [Errno 13] Permission denied: '/srv/shop/x'", "permission", "/srv/shop/x"),
+        ("OSError: [Errno 30] Read-only file system: '/srv/shop/x'", "sandbox_denied", "/srv/shop/x"),
+        ("MemoryError", "out_of_memory", ""),
+        ("ZeroDivisionError: division by zero", "exception", "ZeroDivisionError"),
+        ("KeyError: 'price'", "exception", "KeyError"),
+    ],
+)  # fmt: skip
+def test_an_exception_is_named(line: str, cause: str, subject: str) -> None:
+    assert first_of("[INFO] Starting", *raised(line, 'a.py", line 1, in f'), "[ERROR] Worker failed to boot.") == (
+        cause,
+        subject,
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SystemExit: 1",
+        "asyncio.exceptions.CancelledError",
+        "ConnectionResetError: [Errno 104] Connection reset by peer",
+        "websockets.exceptions.ConnectionClosedError: no close frame received or sent",
+    ],
 )
-def test_no_secret_is_shown(explain, line):
-    assert "hunter2" not in explain(line, DB_PASSWORD="hunter2hunter2")
+def test_who_went_away_or_was_stopped_is_no_finding(line: str) -> None:
+    assert first_of(*raised(line, 'a.py", line 1, in f')) == ("", "")
+
+
+def test_a_wrapper_lets_the_cause_through() -> None:
+    opening = '/usr/lib/python3.11/logging/__init__.py", line 1, in _open'
+    lines = [
+        *raised("PermissionError: [Errno 13] Permission denied: '/var/log/shop.log'", opening),
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        *raised("ValueError: Unable to configure handler 'file'", 'logging/config.py", line 1, in configure'),
+    ]
+    assert first_of(*lines) == ("log_permission", "/var/log/shop.log")
+
+
+def test_workers_lines_may_lie_between_one_another_s() -> None:
+    one, two = raised("KeyError: 'A'", 'a.py", line 1, in f'), raised("ZeroDivisionError: x", 'b.py", line 2, in g')
+    mixed = [entry for pair in zip(said(*one, pid="1"), said(*two, pid="2")) for entry in pair]
+    assert {finding.evidence for finding in diagnosis.of_journal(mixed)} == {
+        "KeyError: 'A' (a.py, line 1)",
+        "ZeroDivisionError: x (b.py, line 2)",
+    }
+
+
+def test_a_worker_that_gunicorn_kills_did_not_lack_memory() -> None:
+    timeout = "[CRITICAL] WORKER TIMEOUT (pid:9)"
+    killed = "[ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?"
+    assert first_of(timeout, killed) == ("worker_timeout", "")
+    assert first_of(killed) == ("out_of_memory", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (f"{UNIT}: Failed at step CAPABILITIES spawning /srv/x: Operation not permitted", "setup_failed"),
+        (f"{UNIT}: Main process exited, code=exited, status=243/CREDENTIALS", "setup_failed"),
+        (f"{UNIT}: Main process exited, code=exited, status=216/GROUP", "user_missing"),
+        (f"{UNIT}: Main process exited, code=exited, status=1/FAILURE", "exited"),
+        (f"{UNIT}: Main process exited, code=killed, status=9/KILL", "out_of_memory"),
+        (f"{UNIT}: Main process exited, code=dumped, status=11/SEGV", "crashed"),
+        (f"{UNIT}: Main process exited, code=killed, status=31/SYS", "sandbox_denied"),
+        (f"{UNIT}: A process of this unit has been killed by the OOM killer.", "out_of_memory"),
+    ],
+)
+def test_systemd_is_understood(line: str, cause: str) -> None:
+    assert [finding.cause for finding in diagnosis.of_journal(said(line, manager=True))] == [cause]
+
+
+def test_what_systemd_itself_kills_did_not_lack_memory() -> None:
+    lines = [
+        f"{UNIT}: State 'stop-sigterm' timed out. Killing.",
+        f"{UNIT}: Killing process 9 (gunicorn) with signal SIGKILL.",
+        f"{UNIT}: Main process exited, code=killed, status=9/KILL",
+    ]
+    assert [finding.cause for finding in diagnosis.of_journal(said(*lines, manager=True))] == ["stop_timeout"]
+
+
+def test_a_stop_is_no_finding() -> None:
+    lines = (
+        "Stopping shop…",
+        f"{UNIT}: Deactivated successfully.",
+        f"{UNIT}: Main process exited, code=killed, status=15/TERM",
+    )
+    assert list(diagnosis.of_journal(said(*lines, manager=True))) == []
+
+
+def test_an_application_that_quotes_systemd_is_not_taken_for_it() -> None:
+    assert list(diagnosis.of_journal(said(f"{UNIT}: Main process exited, code=killed, status=11/SEGV"))) == []
+
+
+def test_one_finding_for_one_cause_with_the_latest_line() -> None:
+    found = diagnosis.in_order(
+        diagnosis.of_journal(
+            [
+                *said(*raised("KeyError: 'old'", 'a.py", line 1, in f'), at=1.0),
+                *said(*raised("KeyError: 'new'", 'a.py", line 1, in f'), at=2.0),
+            ]
+        )
+    )
+    assert [(one.count, one.at, "new" in one.evidence) for one in found] == [(2, 2.0, True)]
+
+
+def test_no_secret_is_left_where_a_long_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "canary-" + "s" * 60
+    text = "KeyError: " + "x" * (diagnosis.LONGEST_EVIDENCE - 40) + secret
+    described = units.Description(
+        {"LoadState": "loaded", "ActiveState": "active", "Environment": f"API_KEY={secret}"}, []
+    )
+    monkeypatch.setattr(units, "describe", lambda unit: described)
+    monkeypatch.setattr(journal, "read", lambda unit, since: said(*raised(text, 'a.py", line 1, in f')))
+    [finding] = diagnosis.diagnose(UNIT, 0, error_log=None)
+    assert "canary" not in str(finding)
+    assert len(finding.evidence) <= diagnosis.LONGEST_EVIDENCE
+
+
+def test_a_unit_that_is_not_there_is_said_to_be_missing() -> None:
+    [finding] = diagnosis.of_state(UNIT, {"LoadState": "not-found", "ActiveState": "inactive"})
+    assert (finding.cause, UNIT in finding.evidence) == ("unit_missing", True)
+
+
+def test_every_clue_leads_to_a_cause() -> None:
+    rules = (*clues._EXCEPTIONS, *clues._LINES, *clues._MANAGER, *clues._NGINX)
+    assert {cause for _pattern, cause in rules} | set(clues._STEPS.values()) <= set(causes.CAUSES)
+
+
+def test_the_documentation_names_every_cause() -> None:
+    module = Path(diagnosis.__file__).parents[1] / "modules/service_diagnosis_info.py"
+    documented = module.read_text()
+    assert [cause for cause in causes.CAUSES if f"C({cause})" not in documented] == []
+
+
+def test_the_paths_of_environment_files_and_variables_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_text("API_KEY='from the file'\n")
+    shown = (
+        f"EnvironmentFiles={tmp_path}/a.env (ignore_errors=no)\n"
+        f"EnvironmentFiles={tmp_path}/none.env (ignore_errors=yes)\n"
+        'Environment=A=1 "B=two words"\nRuntimeDirectory=shop/0123 more\n'
+    )
+    described = units.parse(shown)
+    assert described.environment() == {"A": "1", "B": "two words", "API_KEY": "from the file"}
+    assert described.runtime_folders == ["/run/shop/0123/", "/run/more/"]

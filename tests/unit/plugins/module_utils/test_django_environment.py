@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils.django_environment import judge_django
-from ansible_collections.switchyard.django.plugins.module_utils.env_file import describe
+from ansible_collections.switchyard.django.plugins.module_utils.env_finding import describe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,7 +101,9 @@ def test_an_empty_secret_key(value):
         ("AUTH_TOKEN", "xxxxx", ["placeholder-secret"]),
         ("DATABASE_URL", "postgres://site:changeme@localhost/site", ["placeholder-secret"]),
         ("DATABASE_URL", "postgres://site@localhost/site", []),
-        ("DATABASE_URL", "postgres://site:[@localhost/site", []),
+        ("DATABASE_URL", "postgres://site:[@localhost/site", ["broken-url"]),
+        ("OTHER_URL", "postgres://site:[@localhost/site", []),
+        ("SENTRY_DSN", "https://site:changeme@sentry.example.org/1", ["placeholder-secret"]),
         ("DB_PASSWORD", "short", []),
         ("DB_PASSWORD", "", []),
         ("GREETING", "changeme", []),
@@ -187,6 +189,8 @@ def test_lists_that_are_no_json(key, value):
         ("", []),
         ("example.org", ["origin-without-scheme"]),
         ("https://a.org, .example.org b.org", ["origin-without-scheme"] * 2),
+        ("https://a.org/", ["origin-with-path"]),
+        ("https://a.org/shop,b.org", ["origin-with-path", "origin-without-scheme"]),
         ('["example.org"]', ["origin-without-scheme"]),
     ],
 )
@@ -203,34 +207,44 @@ def test_settings_that_are_no_module(value):
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"),
-    [
-        ("SECERT_KEY", "SECRET_KEY"),
-        ("SECRETKEY", "SECRET_KEY"),
-        ("secret_key", "SECRET_KEY"),
-        ("DJANGO_SECRT_KEY", "DJANGO_SECRET_KEY"),
-        ("ALLOWED_HOST", "ALLOWED_HOSTS"),
-        ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
-        ("DJANGO_SETTING_MODULE", "DJANGO_SETTINGS_MODULE"),
-        ("DJANGO_SETTINGS_MODUEL", "DJANGO_SETTINGS_MODULE"),
-        ("DBUG", "DEBUG"),
-        ("django_debug", "DJANGO_DEBUG"),
-        ("CSRF_TRUSTED_ORIGIN", "CSRF_TRUSTED_ORIGINS"),
-        ("DATABSE_URL", "DATABASE_URL"),
-    ],
+    ("value", "expected"),
+    [("", []), (GOOD_SECRET, []), (f"{GOOD_SECRET},short", ["weak-secret"]), ('["changeme"]', ["placeholder-secret"])],
 )
-def test_did_you_mean(key, meant):
-    findings = judge_django({key: "anything"})
-    assert [(finding.code, finding.level, finding.message) for finding in findings] == [
-        ("unknown-name", "warning", f"did you mean {meant}")
-    ]
+def test_fallbacks_of_the_secret_key_get_a_warning(value, expected):
+    findings = judge_django({"SECRET_KEY_FALLBACKS": value})
+    assert [(each.code, each.level) for each in findings] == [(code, "warning") for code in expected]
 
 
 @pytest.mark.parametrize(
-    "key", ["DATABASE_URL_2", "REDIS_URL2", "DB_HOST", "MEDIA_HOST", "PORT", "A", "SENTRY_DSN", "API_URL"]
+    "key", ["DB_PORT", "DATABASE_PORT", "POSTGRES_PORT", "EMAIL_PORT", "REDIS_PORT", "DJANGO_DB_PORT"]
 )
-def test_names_of_the_sites_own(key):
-    assert codes({key: "anything"}) == []
+@pytest.mark.parametrize(("value", "expected"), [("5432", []), ("", []), ("0", ["not-a-port"]), ("x", ["not-a-port"])])
+def test_ports(key, value, expected):
+    assert codes({key: value}) == expected
+
+
+def test_a_port_of_the_sites_own_may_be_anything():
+    assert codes({"CARGO_PORT": "Rotterdam"}) == []
+
+
+@pytest.mark.parametrize("key", ["DB_HOST", "DATABASE_HOST", "POSTGRES_HOST"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("db.example.org", []), ("db_1", []), ("/run/postgresql", []), ("::1", []), ("", []), ("db:5432", ["not-a-host"])],
+)
+def test_hosts_of_databases(key, value, expected):
+    assert codes({key: value}) == expected
+
+
+@pytest.mark.parametrize("other", ["DB_NAME", "DB_HOST", "DATABASE_NAME", "POSTGRES_DB"])
+def test_a_database_that_is_named_twice(other):
+    url = "postgres://site@localhost/site"
+    findings = judge_django({other: "site", "DATABASE_URL": url}, lines={"DATABASE_URL": 2})
+    assert [(each.key, each.line, each.code, each.level) for each in findings] == [
+        ("DATABASE_URL", 2, "database-twice", "warning")
+    ]
+    assert other in findings[0].message
+    assert codes({other: "", "DATABASE_URL": url}) == codes({other: "site", "DATABASE_URL": ""})[1:] == []
 
 
 def test_values_that_django_environ_takes_for_names():
@@ -243,9 +257,9 @@ BAD_ENVIRONMENTS = [
     ({"DEBUG": "yes", "ALLOWED_HOSTS": "localhost"}, ["debug-on"] + ["host-not-allowed"] * 2),
     ({"SECRET_KEY": "", "CSRF_TRUSTED_ORIGINS": "example.org"}, ["empty-secret", "origin-without-scheme"]),
     ({"ALLOWED_HOSTS": "*", "DJANGO_DEBUG": "True"}, ["any-host", "debug-on"]),
-    ({"DJANGO_SETTINGS_MODULE": "a/b.py", "SECERT_KEY": GOOD_SECRET}, ["not-a-module", "unknown-name"]),
+    ({"DJANGO_SETTINGS_MODULE": "a/b.py", "DATABASE_URL": "localhost"}, ["not-a-module", "not-a-url"]),
     ({"ALLOWED_HOSTS": ".example.org"}, ["host-not-allowed"]),
-    ({"secret_key": "secret", "DEBUG": "t"}, ["unknown-name", "debug-on"]),
+    ({"SECRET_KEY_FALLBACKS": "secret", "DEBUG": "t"}, ["placeholder-secret", "debug-on"]),
 ]
 
 

@@ -187,6 +187,7 @@ def test_a_urlconf_that_imports_what_is_missing_names_module_and_line(project):
     assert (problem["step"], problem["kind"]) == ("urls", "ModuleNotFoundError")
     assert "'nothere'" in problem["message"]
     assert problem["where"].startswith("shop/urls.py:4")
+    assert problem["traceback"].rstrip().endswith("ModuleNotFoundError: No module named 'nothere'")
 
 
 def test_of_several_lines_the_one_that_fails_is_named(project):

@@ -186,13 +186,40 @@ def test_a_health_path_that_no_url_has_is_a_problem_of_the_variable():
 
 
 def test_what_the_inspector_met_is_said_with_its_place():
-    met = {"step": "urls", "kind": "ImportError", "message": "no module x", "where": "shop/urls.py:3: import x"}
+    met = {
+        "step": "urls",
+        "kind": "ImportError",
+        "message": "no module x",
+        "where": "shop/urls.py:3: import x",
+        "traceback": "",
+    }
     verdict = judge({"problems": [met], "settings": SOUND}, LAYOUT, ["shop.example.org"], "/health/", 1)
     assert verdict.problems == ["The URLconf can't be loaded: ImportError: no module x (shop/urls.py:3: import x)"]
 
 
+def test_what_the_traceback_gives_away_is_said_with_the_way_out():
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "shop/urls.py", line 3, in <module>',
+        "    import redis",
+    ]
+    text = "\n".join([*lines, "ModuleNotFoundError: No module named 'redis'"])
+    met = {
+        "step": "urls",
+        "kind": "ModuleNotFoundError",
+        "message": "No module named 'redis'",
+        "where": "shop/urls.py:3",
+    }
+    verdict = judge({"problems": [{**met, "traceback": text}]}, LAYOUT, ["shop.example.org"], "/health/", 1)
+    assert verdict.problems == [
+        "The URLconf can't be loaded. A module is missing: "
+        "ModuleNotFoundError: No module named 'redis' (shop/urls.py, line 3). Add it to the "
+        "requirements, or mend the import."
+    ]
+
+
 def test_settings_that_could_not_be_read_are_not_judged():
-    met = {"step": "settings_module", "kind": "KeyError", "message": "'X'", "where": ""}
+    met = {"step": "settings_module", "kind": "KeyError", "message": "'X'", "where": "", "traceback": ""}
     verdict = judge({"problems": [met]}, LAYOUT, ["shop.example.org"], "/health/", 1)
     assert verdict.problems == ["The settings can't be loaded: KeyError: 'X'"]
 

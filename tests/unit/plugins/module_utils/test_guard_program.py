@@ -10,7 +10,14 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, guard, guard_program, lease
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    cutover,
+    diagnosis,
+    disk,
+    guard,
+    guard_program,
+    lease,
+)
 
 OLD, NEW, OTHER = "a" * 12, "b" * 12, "c" * 12
 
@@ -218,6 +225,7 @@ def host(layout, monkeypatch, busy):
     monkeypatch.setattr(guard_program, "LOOKS_EVERY", 0.01)
     monkeypatch.setattr(guard_program.subprocess, "run", one.systemctl)
     monkeypatch.setattr(guard_program.units, "states", one.states)
+    monkeypatch.setattr(diagnosis, "diagnose", lambda unit, since, error_log: [])
     monkeypatch.setattr(guard_program.cutover, "move", one.move)
     monkeypatch.setattr(guard_program.retention, "sweep", one.sweep)
     monkeypatch.setattr(guard.host_program, "start", lambda *_how: None)
@@ -309,14 +317,17 @@ def test_an_instance_that_lives_through_its_watch_is_left_alone(layout, host):
 @pytest.mark.parametrize("after", [("0", "0"), ("72", "0"), ("71", "1")], ids=["dead", "another process", "restarted"])
 def test_traffic_goes_back_from_an_instance_that_died(layout, host, after, make_release, monkeypatch):
     make_release(NEW)
-    monkeypatch.setattr(guard_program.gate, "cause", lambda layout, manifest, unit, since: "MemoryError in views.py")
+    finding = diagnosis.Finding("exception", "", "MemoryError in views.py", "Mend it.", "journal", 1.0)
+    monkeypatch.setattr(diagnosis, "diagnose", lambda unit, since, error_log: [finding])
     watch(layout)
     host.instances[layout.unit(NEW)] = after
     run(layout)
     (plan,) = host.back
     assert (plan.release, plan.only_from, plan.operation, plan.by) == (OLD, NEW, "return", "the host itself")
     assert (plan.edge, plan.drain, plan.settle) == ({"/etc/nginx/x": "old edge"}, 45, 0)
-    assert "died within 60 s of the cutover. MemoryError in views.py" in plan.reason
+    assert (
+        "died within 60 s of the cutover. The application raises an exception: MemoryError in views.py" in plan.reason
+    )
     assert f"journalctl -u shop@{NEW}.service" in plan.reason
     assert guard.read(layout)["watch"] is None
 
@@ -361,11 +372,11 @@ def test_a_systemd_that_does_not_answer_now_is_no_dead_instance(layout, host):
 
 
 def test_a_cause_that_can_not_be_found_is_no_reason_to_stay(layout, host, make_release, monkeypatch):
-    def fail(*_where):
+    def fail(unit, since, error_log):
         raise OSError("no journalctl")
 
     make_release(NEW)
-    monkeypatch.setattr(guard_program.gate, "cause", fail)
+    monkeypatch.setattr(diagnosis, "diagnose", fail)
     watch(layout)
     host.instances[layout.unit(NEW)] = ("0", "0")
     run(layout)

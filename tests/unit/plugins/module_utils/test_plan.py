@@ -17,6 +17,7 @@ GOOD = {
     "site_settings_overrides": {},
     "site_domains": ["shop.example.org"],
     "site_env": {},
+    "site_env_schema": [],
     "site_health_path": "/health/",
     "site_websocket_path": "",
     "serve_mode": "",
@@ -29,7 +30,11 @@ def problems(**changes):
 
 
 def environment_problems(site_env, **changes):
-    return plan.environment_problems({**GOOD, **changes, "site_env": site_env}, Layout("shop"))
+    return judge_environment(site_env, **changes)[0]
+
+
+def judge_environment(site_env, **changes):
+    return plan.judge_environment({**GOOD, **changes, "site_env": site_env}, Layout("shop"))
 
 
 @pytest.mark.parametrize(
@@ -248,3 +253,35 @@ def test_the_environment_of_a_site_known_by_an_address_needs_no_hosts():
 )
 def test_the_folder_in_which_the_package_can_be_imported_is_found(package, files, root):
     assert plan.project_root(package, frozenset(files)) == root
+
+
+def test_a_schema_says_what_the_environment_must_hold():
+    schema = [
+        {"name": "PAYMENT_MODE", "type": "choice", "allowed": ["test", "live"]},
+        {"name": "API_URL", "required": True},
+    ]
+    found = environment_problems({"PAYMENT_MODE": "canary"}, site_env_schema=schema)
+    assert [problem.partition(":")[0] for problem in found] == ["site_env.API_URL", "site_env.PAYMENT_MODE"]
+    assert "canary" not in "".join(found)
+    assert environment_problems({"PAYMENT_MODE": "live", "API_URL": "x"}, site_env_schema=schema) == []
+
+
+def test_what_the_deploy_gives_by_itself_satisfies_a_schema():
+    assert environment_problems({}, site_env_schema=[{"name": "DATABASE_URL", "required": True}]) == []
+
+
+def test_a_broken_schema_is_refused_by_its_own_name():
+    (problem,) = environment_problems({}, site_env_schema=[{"name": "A", "pattern": "("}])
+    assert problem.startswith("site_env_schema: entry 0 (A)")
+
+
+def test_a_name_that_is_almost_a_known_one_is_worth_a_warning():
+    problems_, warnings = judge_environment({"ALOWED_HOSTS": "shop.example.org"})
+    assert problems_ == []
+    assert warnings == [
+        "site_env.ALOWED_HOSTS: did you mean ALLOWED_HOSTS. Rename the variable to ALLOWED_HOSTS if so."
+    ]
+
+
+def test_what_the_deploy_gives_by_itself_is_worth_no_warning():
+    assert judge_environment({}) == ([], [])

@@ -99,7 +99,10 @@ def test_check_mode_writes_nothing_and_foretells_the_same(run, path):
 def test_check_mode_on_a_bare_host(run, path):
     elsewhere = str(path.parent / "folder" / "site.env")
     options = {"path": elsewhere, "owner": "no-such-user", "group": "no-such-group"}
-    assert write(run, check=True, **options)["changed"] is True
+    foretold = write(run, check=True, **options)
+    assert foretold["changed"] is True
+    assert {finding["level"] for finding in foretold["findings"]} == {"warning"}
+    assert codes(run(check=True, path=str(path))) == ["missing"]
     assert codes(write(run, **options)) == ["unknown-owner", "unknown-group", "folder-missing"]
 
 
@@ -134,7 +137,7 @@ BAD = [
     ({"ALLOWED_HOSTS": "example.org:443,www.example.org"}, ["not-a-host", "host-not-allowed"]),
     ({"CSRF_TRUSTED_ORIGINS": CANARY}, ["origin-without-scheme"]),
     ({"DJANGO_SETTINGS_MODULE": f"{CANARY}/settings.py"}, ["not-a-module"]),
-    ({"DATABASE_URL": f"postgres://{CANARY}:changeme@localhost/"}, ["placeholder-secret"]),
+    ({"DATABASE_URL": f"postgres://{CANARY}:changeme@localhost/site"}, ["placeholder-secret"]),
     ({"DEBUG": "on", "SECRET_KEY": "secret", "A": False}, ["boolean", "debug-on", "placeholder-secret"]),
 ]
 
@@ -187,6 +190,131 @@ def test_without_preset_django_is_not_judged(run, path):
     assert codes(run()) == ["debug-on", "placeholder-secret"]
 
 
+def test_a_schema_judges_what_is_written_and_what_is_there(run, path):
+    schema = [
+        {"name": "PORT", "type": "port", "required": True},
+        {"name": "KIND", "type": "choice", "allowed": ["one", "two"]},
+        {"name": "TOKEN", "type": "secret", "min_length": 20},
+        {"name": "SITE_NAME", "pattern": "[a-z]+", "forbidden": ["admin"], "min_length": 3},
+    ]
+    bad = {"PORT": 70_000, "KIND": CANARY, "TOKEN": CANARY, "SITE_NAME": "admin", "SITE_NMAE": CANARY}
+    expected = ["not-a-port", "not-allowed", "weak-secret", "forbidden", "unknown-name"]
+    assert codes(write(run, bad, schema=schema, preset="none")) == expected
+    assert not path.exists()
+    write(run, bad, preset="none")
+    assert codes(run(schema=schema, preset="none")) == expected
+    good = {"PORT": 80, "KIND": "one", "TOKEN": f"{CANARY}-is-long-enough", "SITE_NAME": "cargo"}
+    assert write(run, good, schema=schema)["findings"] == []
+    assert codes(write(run, {}, schema=schema)) == ["required-missing"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ([{"name": "A"}, {"name": "B", "pattern": "("}], ["schema: entry 1 (B)", "pattern"]),
+        ([{"name": "B", "type": "choice"}], ["schema: entry 0 (B)", "allowed"]),
+        ([{"name": "B"}, {"name": "B"}], ["schema: entry 0 (B)", "more than once"]),
+        ([{"name": "B-C"}], ["schema: entry 0 (B-C)", "name"]),
+        ([{"name": "B", "type": "number"}], ["number"]),
+        ([{"name": "B", "patern": "b"}], ["patern"]),
+        ([{"type": "int"}], ["name"]),
+    ],
+)
+def test_a_broken_schema_is_named_and_nothing_is_written(run, path, schema, words):
+    result = write(run, {"A": "7"}, schema=schema)
+    assert result["failed"] is True
+    assert all(word in result["msg"] for word in words)
+    assert not path.exists()
+
+
+def test_what_the_schema_and_django_say_alike_is_said_once(run):
+    schema = [{"name": "SECRET_KEY", "type": "secret"}]
+    assert codes(write(run, {"SECRET_KEY": CANARY}, schema=schema)) == ["weak-secret"]
+
+
+def test_variables_that_go_together(run):
+    options = {
+        "required_together": [["A", "B"]],
+        "required_one_of": [["C", "D"]],
+        "mutually_exclusive": [["E", "F"]],
+    }
+    result = write(run, {"A": CANARY, "B": "", "E": "1", "F": "2"}, **options)
+    assert codes(result) == ["required-together", "required-one-of", "mutually-exclusive"]
+    assert write(run, {"A": "1", "B": "2", "D": "4", "F": "6"}, **options)["findings"] == []
+    refused = write(run, {"A": "1", "B": True, "D": "4"}, **options)
+    assert codes(refused) == ["boolean"]
+
+
+@pytest.mark.parametrize("option", ["required_together", "required_one_of", "mutually_exclusive"])
+def test_a_group_of_what_are_no_names(run, option):
+    assert f"{option}: 'a-b' is not a variable's name" in write(run, {"A": "a"}, **{option: [["A", "a-b"]]})["msg"]
+
+
+def test_a_name_of_a_group_is_known(run):
+    assert codes(write(run, {"CARGO_YRAD": "1"}, mutually_exclusive=[["CARGO_YARD", "B"]])) == ["unknown-name"]
+
+
+@pytest.mark.parametrize(
+    ("option", "code"), [("source", "inside-source"), ("static_root", "inside-static"), ("media_root", "inside-media")]
+)
+def test_a_file_in_a_folder_that_others_get(run, path, option, code):
+    assert codes(write(run, **{option: str(path.parent)})) == [code]
+    assert not path.exists()
+    write(run)
+    assert codes(run(**{option: str(path.parent)})) == [code]
+
+
+def test_a_url_that_the_project_never_reads(run, tmp_path):
+    source = tmp_path / "src"
+    source.mkdir()
+    variables = {"DATABASE_URL": f"postgres://site:{CANARY}@localhost/site"}
+    assert codes(write(run, variables, source=str(source))) == ["url-not-read"]
+    result = run(source=str(source))
+    assert [(each["key"], each["line"], each["code"]) for each in result["findings"]] == [
+        ("DATABASE_URL", 2, "url-not-read")
+    ]
+    (source / "settings.py").write_text("dj_database_url.config()")
+    assert codes(run(source=str(source))) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("systemd 252 (252.39-1~deb12u2)\n+PAM", "comment-continues"),
+        ("systemd 254~rc1", "comment-backslash"),
+        ("systemd 257 (257.8-1)", "comment-backslash"),
+        ("", "comment-continues"),
+    ],
+)
+def test_asks_the_host_for_its_systemd(run, path, monkeypatch, answer, expected):
+    monkeypatch.setattr(basic.AnsibleModule, "get_bin_path", lambda _self, name: f"/usr/bin/{name}")
+    monkeypatch.setattr(basic.AnsibleModule, "run_command", lambda _self, _command: (0, answer, ""))
+    path.write_text("# comment \\\nA=1\n")
+    path.chmod(0o600)
+    assert codes(run()) == [expected]
+    assert codes(run(systemd_version=252)) == ["comment-continues"]
+
+
+def test_of_a_file_that_systemd_refuses_no_variable_is_called_missing(run, path):
+    path.write_bytes(b"A=\0\n")
+    path.chmod(0o600)
+    assert codes(run(required=["A", "B"])) == ["nul-byte"]
+
+
+def test_a_part_of_a_broken_value_is_not_shown_as_a_name(run, path):
+    name = CANARY.replace("-", "_")
+    path.write_text(f"PEM=begin\n+{CANARY}\n{name} ='$x'\nDEBUG=1\n")
+    path.chmod(0o600)
+    result = run()
+    assert [(each["key"], each["code"]) for each in result["findings"]] == [
+        ("", "not-an-assignment"),
+        ("", "spaces-around-equals"),
+        ("", "begins-with-dollar"),
+        ("DEBUG", "debug-on"),
+    ]
+    assert name not in json.dumps(result)
+
+
 def test_a_symbolic_link_is_not_written_through(run, path, tmp_path):
     target = tmp_path / "target"
     target.write_text("precious")
@@ -233,5 +361,5 @@ def test_a_long_value_stays_masked_should_it_ever_reach_a_message(run, monkeypat
     def leak(_finding, path):
         return f"{path} {SECRET}"
 
-    monkeypatch.setattr(env_file.env_file, "describe", leak)
+    monkeypatch.setattr(env_file.env_finding, "describe", leak)
     assert "********" in write(run, {"SECRET_KEY": SECRET, "DEBUG": "1"})["msg"]

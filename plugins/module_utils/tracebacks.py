@@ -32,7 +32,7 @@ class Frame:
     function: str
 
     def __str__(self) -> str:
-        return f"{self.file}, line {self.line}"
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True)

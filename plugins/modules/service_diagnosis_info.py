@@ -92,7 +92,7 @@ msg:
   returned: always
   type: str
   sample: >-
-    A module is missing: ModuleNotFoundError: No module named 'redis' (shop/cache.py, line 3). Add it to the
+    A module is missing: ModuleNotFoundError: No module named 'redis' (shop/cache.py:3). Add it to the
     requirements, or mend the import.
 unit:
   description: The unit that was diagnosed.
@@ -138,7 +138,7 @@ findings:
         - The line that shows it, the latest if there are several, and for an exception the project's own line that
           raised it. Secrets are masked.
       type: str
-      sample: "ModuleNotFoundError: No module named 'redis' (shop/cache.py, line 3)"
+      sample: "ModuleNotFoundError: No module named 'redis' (shop/cache.py:3)"
     hint:
       description: What to do about it.
       type: str

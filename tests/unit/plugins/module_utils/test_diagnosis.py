@@ -131,8 +131,8 @@ def test_workers_lines_may_lie_between_one_another_s() -> None:
     one, two = raised("KeyError: 'A'", 'a.py", line 1, in f'), raised("ZeroDivisionError: x", 'b.py", line 2, in g')
     mixed = [entry for pair in zip(said(*one, pid="1"), said(*two, pid="2")) for entry in pair]
     assert {finding.evidence for finding in diagnosis.of_journal(mixed)} == {
-        "KeyError: 'A' (a.py, line 1)",
-        "ZeroDivisionError: x (b.py, line 2)",
+        "KeyError: 'A' (a.py:1)",
+        "ZeroDivisionError: x (b.py:2)",
     }
 
 

@@ -213,7 +213,7 @@ def test_what_the_traceback_gives_away_is_said_with_the_way_out():
     verdict = judge({"problems": [{**met, "traceback": text}]}, LAYOUT, ["shop.example.org"], "/health/", 1)
     assert verdict.problems == [
         "The URLconf can't be loaded. A module is missing: "
-        "ModuleNotFoundError: No module named 'redis' (shop/urls.py, line 3). Add it to the "
+        "ModuleNotFoundError: No module named 'redis' (shop/urls.py:3). Add it to the "
         "requirements, or mend the import."
     ]
 

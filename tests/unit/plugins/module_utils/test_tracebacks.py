@@ -70,7 +70,7 @@ def test_the_importing_line_is_the_caller(tmp_path) -> None:
     (tmp_path / "shop.py").write_text("\nimport importlib\nimportlib.import_module('redis_that_is_missing')\n")
     lines = said_by(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import shop")
     [[raised]] = tracebacks.find(lines)
-    assert str(raised.caller) == f"{tmp_path}/shop.py, line 3"
+    assert str(raised.caller) == f"{tmp_path}/shop.py:3"
 
 
 def test_without_a_traceback_there_is_none() -> None:

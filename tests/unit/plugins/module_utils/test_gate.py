@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, gate
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Report
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+ID = "0123456789ab"
+FINDING = diagnosis.Finding("missing_module", "redis", "No module named 'redis'", "Add it.", "journal", 1.0)
+
+
+def report(failure: str, check: str | None = "GET /health/") -> Report:
+    return Report(False, [], 1, 1.0, {}, check=check, failure=failure, evidence="what was met", hint="What to do.")
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> list[diagnosis.Finding]:
+    found = [FINDING]
+    monkeypatch.setattr(diagnosis, "diagnose", lambda unit, since, error_log: found)
+    return found
+
+
+def explain(failure: str, check: str | None = "GET /health/") -> list[str]:
+    return gate.explain(Layout("shop"), ID, 0, report(failure, check)).splitlines()
+
+
+def test_a_failure_begins_with_the_likeliest_cause(known: list[diagnosis.Finding]) -> None:
+    first, second, third = explain("no_socket")
+    assert first == "A module is missing: No module named 'redis'. Add it."
+    assert second.startswith(f"{ID} did not pass its gate; nothing that is live was touched.")
+    assert "no_socket: what was met" in second
+    assert third == f"journalctl -u shop@{ID}.service has all of it."
+
+
+def test_an_answer_that_stays_speaks_for_itself(known: list[diagnosis.Finding]) -> None:
+    assert explain("not_found")[0] == "GET /health/: not_found: what was met. What to do."
+
+
+def test_where_the_journal_says_nothing_the_probe_does(known: list[diagnosis.Finding]) -> None:
+    known.clear()
+    assert explain("unit_failed", check=None)[0] == f"shop@{ID}.service: unit_failed: what was met. What to do."
+
+
+def test_a_journal_that_can_not_be_read_is_no_failure_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(unit: str, since: float, error_log: None) -> None:
+        raise diagnosis.journal.JournalError("no journal here")
+
+    monkeypatch.setattr(diagnosis, "diagnose", fail)
+    assert explain("no_socket")[0].startswith("GET /health/: no_socket")

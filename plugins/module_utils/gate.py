@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, guard, host_program, units
-from ansible_collections.switchyard.django.plugins.module_utils.health_classes import CLASSES
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     HttpCheck,
@@ -111,7 +110,7 @@ def explain(layout: Layout, release: str, since: float, report: Report) -> str:
     unit = layout.unit(release)
     refused = f"{release} did not pass its gate; nothing that is live was touched."
     met = f"{report.check or unit}: {report.failure}: {report.evidence}"
-    found = "" if report.failure and CLASSES[report.failure].lasts else diagnosis.in_words(unit, since)
+    found = "" if report.lasts else diagnosis.in_words(unit, since)
     if not found:
         return f"{met.rstrip('.')}. {report.hint}\n{refused}"
     return f"{found}\n{refused} The probe met {met}\njournalctl -u {unit} has all of it."

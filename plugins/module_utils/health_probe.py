@@ -58,7 +58,7 @@ class Report:
     """What a whole probe found. `attempts` holds all of `attempt_count`, or the first and the last of very many.
 
     `check`, `failure`, `evidence` and `hint` are those of the failure that stood last; `latency_ms` has min, median and
-    max of the attempts that were answered, and is empty where none was.
+    max of the attempts that were answered, and is empty where none was. `lasts` says that no waiting mends the failure.
     """
 
     ok: bool
@@ -70,6 +70,7 @@ class Report:
     failure: str | None = None
     evidence: str = ""
     hint: str = ""
+    lasts: bool = False
 
 
 def probe(
@@ -201,10 +202,10 @@ class _Record:
     def failed(self) -> Report:
         cause = self._cause
         if cause and cause.failure:
-            return self._report(cause.check, Problem(cause.failure, cause.evidence, cause.hint))
+            return self._report(cause.check, Problem(cause.failure, cause.evidence, cause.hint), _lasts(cause))
         return self._report(None, Problem("deadline", f"{self._count} attempts passed"))
 
-    def _report(self, check: str | None, problem: Problem | None) -> Report:
+    def _report(self, check: str | None, problem: Problem | None, lasts: bool = False) -> Report:
         return Report(
             ok=problem is None,
             attempts=self._attempts,
@@ -215,6 +216,7 @@ class _Record:
             failure=problem.failure if problem else None,
             evidence=problem.evidence if problem else "",
             hint=problem.hint if problem else "",
+            lasts=lasts,
         )
 
     def _latency(self) -> dict[str, float]:

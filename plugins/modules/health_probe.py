@@ -591,7 +591,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     report = probe(target, checks, limits, give_up)
     result = asdict(report)
-    del result["ok"], result["check"]
+    del result["ok"], result["check"], result["lasts"]
     result["msg"] = message(target, checks, report)
     if report.ok:
         module.exit_json(changed=False, **result)

@@ -12,8 +12,8 @@ ID = "0123456789ab"
 FINDING = diagnosis.Finding("missing_module", "redis", "No module named 'redis'", "Add it.", "journal", 1.0)
 
 
-def report(failure: str, check: str | None = "GET /health/") -> Report:
-    return Report(False, [], 1, 1.0, {}, check=check, failure=failure, evidence="what was met", hint="What to do.")
+def report(failure: str, check: str | None, lasts: bool) -> Report:
+    return Report(False, [], 1, 1.0, {}, check, failure, evidence="what was met", hint="What to do.", lasts=lasts)
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> list[diagnosis.Finding]:
     return found
 
 
-def explain(failure: str, check: str | None = "GET /health/") -> list[str]:
-    return gate.explain(Layout("shop"), ID, 0, report(failure, check)).splitlines()
+def explain(failure: str, check: str | None = "GET /health/", lasts: bool = False) -> list[str]:
+    return gate.explain(Layout("shop"), ID, 0, report(failure, check, lasts)).splitlines()
 
 
 def test_a_failure_begins_with_the_likeliest_cause(known: list[diagnosis.Finding]) -> None:
@@ -36,7 +36,7 @@ def test_a_failure_begins_with_the_likeliest_cause(known: list[diagnosis.Finding
 
 
 def test_an_answer_that_stays_speaks_for_itself(known: list[diagnosis.Finding]) -> None:
-    assert explain("not_found")[0] == "GET /health/: not_found: what was met. What to do."
+    assert explain("not_found", lasts=True)[0] == "GET /health/: not_found: what was met. What to do."
 
 
 def test_where_the_journal_says_nothing_the_probe_does(known: list[diagnosis.Finding]) -> None:

@@ -71,7 +71,8 @@ CAUSES: Mapping[str, Cause] = {
         Cause(
             "wrong_entry_point",
             "the app server does not find the application",
-            "Name the module and the callable as in mysite.wsgi:application or mysite.asgi:application.",
+            "Name the module and the callable as in mysite.wsgi:application, or mysite.asgi:application where the "
+            "server speaks ASGI.",
         ),
         Cause("missing_module", "a module is missing", "Add it to the requirements, or mend the import."),
         Cause("syntax_error", "a file has a syntax error", "Mend the line, for the Python that the unit runs."),
@@ -101,7 +102,8 @@ CAUSES: Mapping[str, Cause] = {
         Cause(
             "socket_permission",
             "the app server can't make its socket",
-            "The site's user must be able to write to the socket's folder: RuntimeDirectory= makes such a folder.",
+            "The site's user must be able to write to the socket's folder: RuntimeDirectory= makes such a folder. A "
+            "port below 1024 takes AmbientCapabilities=CAP_NET_BIND_SERVICE.",
         ),
         Cause(
             "address_in_use",
@@ -151,7 +153,7 @@ CAUSES: Mapping[str, Cause] = {
         Cause(
             "database_unopenable",
             "the SQLite database can't be opened",
-            "Its folder must exist and be writable for the site's user.",
+            "The site's user must be able to write to the file, and its folder must exist and be writable.",
         ),
         Cause(
             "database_gone",
@@ -181,8 +183,23 @@ CAUSES: Mapping[str, Cause] = {
             "a process was killed, or ended, for want of memory",
             "Fewer workers, a higher limit, or find what takes it. journalctl -k confirms it, unless it was kill -9.",
         ),
+        Cause(
+            "missing_static",
+            "a static file is not in the manifest",
+            "Run collectstatic, or correct the name in the template.",
+        ),
         Cause("exception", "the application raises an exception", "Its traceback is in the journal."),
         # What nginx refuses by itself
+        Cause(
+            "nginx_config",
+            "the configuration of nginx is refused",
+            "Mend the line. Until then nginx goes on with what it has read before, or does not start.",
+        ),
+        Cause(
+            "nginx_down",
+            "the web server nginx does not run",
+            "journalctl -u nginx says why; then systemctl start nginx.",
+        ),
         Cause(
             "nginx_too_many_files",
             "the connections or the open files of nginx run out",
@@ -263,4 +280,13 @@ CAUSES: Mapping[str, Cause] = {
         ),
     )
 }
+# These keep a unit from starting. Once it runs they are over, whatever the journal says of an earlier start.
+OF_A_START = frozenset(
+    """
+    environment_file_missing environment_file_permission environment_file_invalid user_missing chdir_failed
+    namespace_failed exec_failed setup_failed bad_settings_module wrong_entry_point missing_module syntax_error
+    import_error missing_variable improperly_configured log_permission socket_permission address_in_use start_timeout
+    start_limit_hit stop_timeout exited
+    """.split()
+)
 ORDER = {name: position for position, name in enumerate(CAUSES)}

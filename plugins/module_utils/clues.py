@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from ansible_collections.switchyard.django.plugins.module_utils.tracebacks import Raised
 
@@ -74,15 +75,20 @@ _EXCEPTIONS: _Rules = (
     (_DATABASE + r": .*(?:closed the connection|terminating connection|connection is closed)", "database_gone"),
     (_DATABASE + r": .*(?:gone away|Lost connection)", "database_gone"),
     (_DATABASE + r"(?:Operational|Internal|Interface|Database)Error", "database_error"),
+    (r"^TypeError: ((?:ASGI|WSGI)Handler)\.__call__\(\)", "wrong_entry_point"),
+    (r"^ValueError: Missing staticfiles manifest entry for '([^']+)'", "missing_static"),
+    (r"^FileNotFoundError: \[Errno 2\] No usable temporary directory", "sandbox_denied"),
     (r"^(?:OSError|PermissionError): \[Errno (?:30|1)\] [^:]+(?:: '([^']+)')?", "sandbox_denied"),
     (r"^PermissionError: \[Errno 13\] [^:]+(?:: '([^']+)')?", "permission"),
 )  # fmt: skip
 
-# How code ends that was stopped, or whose visitor went away: it says nothing of the site.
+# How code ends that was stopped, whose visitor went away, or that refuses a request: it says nothing of the site.
 _HARMLESS = frozenset(
     """
     SystemExit KeyboardInterrupt GeneratorExit CancelledError BrokenPipeError ConnectionResetError HaltServer
     ClientDisconnected ClientDisconnect RequestAborted UnreadablePostError ConnectionClosedOK ConnectionClosedError
+    Http404 Resolver404 PermissionDenied BadRequest MultiPartParserError SuspiciousOperation SuspiciousFileOperation
+    SuspiciousMultipartForm DisallowedRedirect TooManyFieldsSent TooManyFilesSent RequestDataTooBig
     """.split()
 )
 _WRAPPERS = ("exception", "import_error")
@@ -129,20 +135,39 @@ def _by_its_way(raised: Raised) -> Clue | None:
 
 # --- what the app servers write --------------------------------------------------------------------------------------
 
+# What stands before the words themselves: times and process ids in brackets, then the level.
+_PREFIX = r"^(?:\[[^]]*\] ?)*(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):? +)?"
+_LOGGER = r"(?:[\w.]+:? )??"
 _LINES: _Rules = (
     (r"Failed to find attribute '([^']+)' in|Failed to parse '([^']+)' as an attribute", "wrong_entry_point"),
     (r"Error loading ASGI app\. ", "wrong_entry_point"),
-    (r"Connection in use: (.+)|[Aa]ddress already in use", "address_in_use"),
-    (r"connection to (\S+) failed: \[Errno (?:1|2|13|30)\]", "socket_permission"),
-    (r"\[Errno 13\] error while attempting to bind on address (.+?): ", "socket_permission"),
+    (r"Connection in use: (.+)", "address_in_use"),
+    (r"(?:\[Errno \d+\] )?error while attempting to bind on address (.+?): .*already in use", "address_in_use"),
+    (r"(?:\[Errno \d+\] )?error while attempting to bind on address (.+?): .*denied", "socket_permission"),
+    (r"connection to (.+?) failed: \[Errno (?:1|2|13|30)\]", "socket_permission"),
+    (r"Error: '(.+)' isn't writable", "log_permission"),
+    (r"Error: can't chdir to '(.+)'", "chdir_failed"),
+    (r"\S*python\S*: No module named (\S+)", "missing_module"),
     (r"WORKER TIMEOUT \(pid:\d+\)", "worker_timeout"),
-    (r"was sent SIGSYS!", "sandbox_denied"),
-    (r"was sent SIG(SEGV|BUS|ILL|FPE|ABRT)!|Fatal Python error: (.+)", "crashed"),
-    (r"Invalid HTTP_HOST header: '([^']*)'", "disallowed_host"),
+    (r"Worker \(pid:\d+\) was sent SIGSYS!", "sandbox_denied"),
+    (r"Worker \(pid:\d+\) was sent SIG(SEGV|BUS|ILL|FPE|ABRT)!|Fatal Python error: (.+)", "crashed"),
+    (r"Worker \(pid:\d+\) exited with code ([1-9]\d*)", "exited"),
+    (_LOGGER + r"Invalid HTTP_HOST header: '([^']*)'", "disallowed_host"),
 )  # fmt: skip
-_KILLED = re.compile(r"Worker \(pid:(?P<pid>\d+)\) was sent SIGKILL! Perhaps out of memory\?")
+_OF_APP_SERVERS = tuple((_PREFIX + rf"(?:{pattern})", cause) for pattern, cause in _LINES)
+_KILLED = re.compile(_PREFIX + r"Worker \(pid:(?P<pid>\d+)\) was sent SIGKILL! Perhaps out of memory\?")
+_TIMED_OUT = re.compile(_PREFIX + r"WORKER TIMEOUT \(pid:(?P<pid>\d+)\)")
 # An exception whose traceback nobody wrote, in one line: it counts where its words are telling.
-_BARE_EXCEPTION = re.compile(r"(?:^|\s)(?P<text>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Configured|DisallowedHost): .+)")
+_BARE_EXCEPTION = re.compile(
+    _PREFIX + _LOGGER + r"(?P<text>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Configured|DisallowedHost): .+)"
+)
+# What a visitor asked for, in the words of an access log and of Django: it may say anything.
+_REASONS = "|".join(status.phrase for status in HTTPStatus if status >= 400)
+_OF_A_VISITOR = re.compile(rf'"[A-Z]+ \S.*? HTTP/\d|(?:{_REASONS})(?: \([^)]*\))?: /')
+_ROUTINE = re.compile(
+    r"^\s*$|^(?:\[[^]]*\] ?)*(?:DEBUG|INFO)\b|^(?:\[[^]]*\] ?)*\[(?:DEBUG|INFO)\]"
+    r"|Shutting down: Master$|Reason: Worker failed to boot|exited with code \d+"
+)
 
 
 def of_line(text: str, timed_out: Collection[str] = ()) -> Clue | None:
@@ -150,16 +175,23 @@ def of_line(text: str, timed_out: Collection[str] = ()) -> Clue | None:
 
     :param timed_out: the workers that gunicorn itself kills, because they were too long at a request
     """
+    if _OF_A_VISITOR.search(text):
+        return None
     killed = _KILLED.search(text)
     if killed:
         return None if killed["pid"] in timed_out else Clue("out_of_memory")
     bare = _BARE_EXCEPTION.search(text)
-    return _clue(_LINES, text) or (_clue(_EXCEPTIONS, bare["text"]) if bare else None)
+    return _clue(_OF_APP_SERVERS, text) or (_clue(_EXCEPTIONS, bare["text"]) if bare else None)
 
 
 def timed_out(texts: Iterable[str]) -> set[str]:
     """The process ids of the workers that gunicorn gave up on."""
-    return {pid for text in texts for pid in re.findall(r"WORKER TIMEOUT \(pid:(\d+)\)", text)}
+    return {found["pid"] for found in map(_TIMED_OUT.search, texts) if found}
+
+
+def says_something(text: str) -> bool:
+    """Whether a line is no routine and no visitor's: worth showing where nobody knows its words."""
+    return not _ROUTINE.search(text) and not _OF_A_VISITOR.search(text)
 
 
 # --- what systemd writes ---------------------------------------------------------------------------------------------
@@ -232,10 +264,19 @@ _NGINX: _Rules = (
     (r"\(2: No such file or directory\)", "nginx_no_file"),
     (r"upstream timed out", "nginx_upstream_timeout"),
     (r"upstream sent too big header", "nginx_header_too_big"),
-    (r"client intended to send too large body", "nginx_body_too_large"),
+    (r"client intended to send too large (?:chunked )?body", "nginx_body_too_large"),
     (r"upstream prematurely closed|\(104: [^)]*\) while reading response header", "nginx_upstream_closed"),
     (r"\(28: No space left on device\)", "disk_full"),
 )  # fmt: skip
+
+
+# In the journal of nginx's own unit: of a start, of a test, and of a reload.
+NGINX_REFUSES = re.compile(r"\[emerg\]")
+
+
+def takes_up(message: str) -> bool:
+    """Whether systemd says there that nginx has read its configuration."""
+    return message.startswith(("Started nginx.service", "Reloaded nginx.service"))
 
 
 def of_nginx(message: str) -> Clue | None:

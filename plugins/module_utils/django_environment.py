@@ -12,7 +12,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ansible_collections.switchyard.django.plugins.module_utils import django_urls, env_values
+from ansible_collections.switchyard.django.plugins.module_utils import django_urls, env_values, masking
 from ansible_collections.switchyard.django.plugins.module_utils.env_finding import ERROR, WARNING, Finding
 from ansible_collections.switchyard.django.plugins.module_utils.env_values import Verdict
 
@@ -33,6 +33,15 @@ KNOWN_NAMES = frozenset(
 )
 
 
+# Each also with the prefix DJANGO_.
+_DATABASE_URLS = ("DATABASE_URL", "DATABASE_URI", "DB_URL")
+
+
+def database_urls(variables: Mapping[str, str]) -> list[str]:
+    """The variables that name a database by its URL."""
+    return [key for key, value in variables.items() if value and key.removeprefix("DJANGO_") in _DATABASE_URLS]
+
+
 def judge_django(
     variables: Mapping[str, str],
     domains: Iterable[str] = (),
@@ -51,10 +60,10 @@ def _judge(key: str, value: str, domains: list[str]) -> Iterator[Verdict]:
         yield from _judge_allowed_hosts(key, value, domains)
     elif setting in _JUDGES:
         yield from _JUDGES[setting](value)
-    elif _SECRET_NAME.search(key):
-        yield from env_values.judge_other_secret(value)
-    elif key.endswith(("_URL", "_URI", "_DSN")):
+    elif key.endswith(("_URL", "_URI", "_DSN")) and env_values.scheme(value):
         yield from env_values.judge_password_in_url(value)
+    elif masking.SECRET_NAME.search(key):
+        yield from env_values.judge_other_secret(value, certain=_is_surely_secret(key))
     elif setting.endswith("_PORT") and setting in KNOWN_NAMES and value:
         yield from env_values.judge_port(value)
     if value.startswith("$"):
@@ -89,7 +98,14 @@ def _judge_debug(value: str) -> Iterator[Verdict]:
 
 # --- Secrets -----------------------------------------------------------------------------------------------------
 
-_SECRET_NAME = re.compile(r"(?:^|_)(?:KEY|SECRET|PASSWORD|PASSWD|PASS|TOKEN)$")
+# Worth masking, and yet SMTP_AUTH=none and SESSION_COOKIE=test may say just that.
+_SECRET_AT_TIMES = re.compile(r"AUTH|COOKIE", re.IGNORECASE)
+
+
+def _is_surely_secret(key: str) -> bool:
+    """By the last part of the name: DB_PASSWORD is a secret, PASSWORD_HASHER the kind of one."""
+    last = key.rpartition("_")[2]
+    return bool(masking.SECRET_NAME.search(f"_{last}")) and not _SECRET_AT_TIMES.fullmatch(last)
 
 
 def _judge_fallbacks(value: str) -> Iterator[Verdict]:

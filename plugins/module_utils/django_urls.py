@@ -10,6 +10,7 @@ has gets a warning only: a site may have registered one of its own.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, unquote
 
@@ -35,6 +36,7 @@ _REDIS = {"redis", "rediss", "unix", "valkey", "valkeys"}
 _MAIL = {"smtp", "smtp+ssl", "smtp+tls", "smtps", "submission", "submit"}
 _MAIL_IN_FILES = {"file", "filemail"}
 _MAIL_TO_NOBODY = {"console", "consolemail", "dummy", "dummymail", "memory", "memorymail"}
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def judge_database_url(value: str) -> Iterator[Verdict]:
@@ -55,18 +57,13 @@ def judge_database_url(value: str) -> Iterator[Verdict]:
         return
     if env_values.scheme(value) in _DATABASE_FILES:
         yield from _judge_database_file(parts)
-    elif env_values.scheme(value) in _DATABASE_SERVERS and not _path(value, parts).strip("/") and not parts.query:
+    elif env_values.scheme(value) in _DATABASE_SERVERS and not parts.path.strip("/") and not parts.query:
         yield (
             "no-database-name",
             WARNING,
             "the URL names no database",
             f"Write its name behind the host, as in {_DATABASE}",
         )
-
-
-def _path(value: str, parts: SplitResult) -> str:
-    """The path; urlsplit knows no scheme with an underscore in it, and takes all of such a URL for the path."""
-    return parts.path if parts.scheme else value.partition("://")[2].partition("/")[2]
 
 
 def _judge_database_file(parts: SplitResult) -> Iterator[Verdict]:
@@ -127,10 +124,17 @@ def _judge(value: str, schemes: set[str], example: str, level: str = WARNING) ->
     parts = env_values.split_url(value)
     if not scheme:
         yield "not-a-url", level, "the value is not a URL with a scheme", f"Write it whole, as in {example}"
-    elif parts is None:
+    elif parts is None or re.search(r"\s", parts.hostname or ""):
         # django-environ mends some of these before it reads them.
         yield env_values.broken_url(WARNING)
     elif scheme not in schemes:
         yield "unknown-scheme", WARNING, "no usual reader knows the URL's scheme", f"Write it as in {example}"
+    if scheme and _STRAY_PERCENT.search(value.partition("?")[0]):
+        yield (
+            "stray-percent",
+            WARNING,
+            "a % in the URL stands without two hexadecimal digits behind it: some readers keep it, others stop",
+            "Write %25 for a % that is meant as such",
+        )
     if scheme:
         yield from env_values.judge_password_in_url(value)

@@ -65,12 +65,9 @@ class ParsedFile:
 
 def parse(data: bytes, systemd: int = SYSTEMD) -> ParsedFile:
     """Reads the file as that version of systemd does."""
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        return ParsedFile([], [_finding(Remark("nul-byte", line))], refused=True)
     reader = Reader(data, systemd)
     reader.read()
-    remarks = list(_once_per_file("carriage-return", _without_consequences(reader.remarks)))
+    remarks = list(_without_consequences(reader.remarks))
     assignments: dict[str, Assignment] = {}
     for entry in reader.entries:
         ignored = _why_ignored(entry)
@@ -84,11 +81,13 @@ def parse(data: bytes, systemd: int = SYSTEMD) -> ParsedFile:
     for assignment in assignments.values():
         if _length(assignment.key, assignment.value) > LONGEST_ASSIGNMENT:
             remarks.append(Remark("too-long", assignment.line, assignment.key))
-    refused = any(remark.code == "invalid-utf8" for remark in remarks)
+    uncertain = frozenset(_names_behind_broken_lines(reader.entries, remarks))
+    remarks = _with_nul_bytes(data, remarks)
+    refused = any(remark.code in ("invalid-utf8", "nul-byte") for remark in remarks)
     if refused:
         assignments.clear()
-    uncertain = frozenset(_names_behind_broken_lines(reader.entries, remarks))
     remarks.sort(key=lambda remark: remark.line)
+    remarks = list(_once_per_file("carriage-return", remarks))
     findings = [_finding(Remark(each.code, each.line, "" if each.key in uncertain else each.key)) for each in remarks]
     return ParsedFile(list(assignments.values()), findings, refused, uncertain)
 
@@ -103,6 +102,12 @@ def _names_behind_broken_lines(entries: Iterable[Entry], remarks: Iterable[Remar
         if entry.line - 1 in broken:
             broken.add(entry.line)
             yield printable(entry.key)
+
+
+def _with_nul_bytes(data: bytes, remarks: list[Remark]) -> list[Remark]:
+    """One remark for all NUL bytes, and none beside it on their lines: in UTF-16 every line is broken by them."""
+    lines = [number for number, line in enumerate(data.split(b"\n"), 1) if b"\0" in line]
+    return [Remark("nul-byte", line) for line in lines[:1]] + [each for each in remarks if each.line not in set(lines)]
 
 
 def _without_consequences(remarks: list[Remark]) -> Iterator[Remark]:

@@ -43,8 +43,9 @@ def known_name_like(key: str, known: frozenset[str]) -> str | None:
 
 
 def _is_misspelling(written: str, known: str) -> bool:
-    """The same letters in another case or with other underscores, or one slip of a finger apart."""
-    if written.upper().replace("_", "") == known.replace("_", ""):
+    """Without regard to case, the same letters with other underscores, or one slip of a finger apart."""
+    written, known = written.upper(), known.upper()
+    if written.replace("_", "") == known.replace("_", ""):
         return True
     # Very short names are a letter apart by nature, and a number at the end makes a second variable on purpose.
     return len(known) >= 5 and not written[-1:].isdigit() and _one_slip_apart(written, known)

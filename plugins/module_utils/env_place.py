@@ -18,15 +18,32 @@ from ansible_collections.switchyard.django.plugins.module_utils.env_finding impo
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def parse_mode(mode: int | str) -> int:
+_OCTAL_DIGITS = re.compile(r"(0o)?[0-7]{3,4}")
+_FOR_OWNER_AND_GROUP = 0o770
+
+
+def parse_mode(mode: object) -> int:
     """The mode given as a number or as octal digits; ValueError if it is none, or if it lets everybody read secrets."""
-    if isinstance(mode, str):
-        if not re.fullmatch(r"(0o)?[0-7]{3,4}", mode):
-            raise ValueError("the mode is not written as octal digits, such as '0600'")
-        mode = int(mode, 8)
-    if mode & ~0o770:
+    if isinstance(mode, int) and not isinstance(mode, bool):
+        return _mode_without_quotes(mode)
+    if not isinstance(mode, str) or not _OCTAL_DIGITS.fullmatch(mode):
+        raise ValueError("the mode is not written as octal digits in quotes, such as '0600'")
+    if int(mode, 8) & ~_FOR_OWNER_AND_GROUP:
         raise ValueError("the mode must leave nothing to others, as '0600' and '0640' do")
-    return mode
+    return int(mode, 8)
+
+
+def _mode_without_quotes(number: int) -> int:
+    """YAML makes 384 of 0600, which is the mode that was meant, and leaves 600, of which nobody can be sure."""
+    meant_as_digits = _OCTAL_DIGITS.fullmatch(str(number)) and not int(str(number), 8) & ~_FOR_OWNER_AND_GROUP
+    if not meant_as_digits and not number & ~_FOR_OWNER_AND_GROUP:
+        return number
+    # What is more than 0777 can only be digits; below, 420 may be what YAML made of 0644.
+    example = f"{number:04}" if meant_as_digits and number > 0o777 else "0600"
+    raise ValueError(
+        f"the mode without quotes is the number {number}, in octal digits {number:04o}: put the digits in quotes, "
+        f"'{example}'; they must leave nothing to others"
+    )
 
 
 def user_id(owner: str) -> int | None:
@@ -117,7 +134,10 @@ def judge_place(path: str, owner: str) -> list[Finding]:
 
 
 def judge_apart(path: str, folders: Mapping[str, str]) -> list[Finding]:
-    """Whether the file lies in none of the folders, which `folders` has by what they are: source, static, media."""
+    """Whether the file lies in none of the folders, which `folders` has by what they are: source, static, media.
+
+    Of a folder that is not there nobody can say so for certain, and nothing can be read from it.
+    """
     findings = []
     for name, folder in folders.items():
         if _lies_in(os.path.abspath(path), os.path.abspath(folder)):
@@ -125,7 +145,15 @@ def judge_apart(path: str, folders: Mapping[str, str]) -> list[Finding]:
             findings.append(
                 _about_file(f"inside-{name}", message, "Keep it elsewhere, in a folder below /etc for instance")
             )
+        elif not os.path.isdir(folder):
+            message = f"the {name} folder {folder} {_why_no_folder(folder)}, so nothing can be judged by it"
+            hint = "Correct its path, or make the folder first"
+            findings.append(_about_file(f"{name}-missing", message, hint, WARNING))
     return findings
+
+
+def _why_no_folder(path: str) -> str:
+    return "is not a folder" if os.path.exists(path) else "does not exist"
 
 
 def _lies_in(path: str, folder: str) -> bool:

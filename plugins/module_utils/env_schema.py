@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +43,58 @@ def read(raw: Any) -> tuple[Schema, list[str]]:
     """The schema, and what is wrong with it; where anything is, there is no schema."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
         return (), ["the schema is no list"]
+    entries = [_converted(entry) for entry in raw]
     problems = [
-        f"{_place(number, entry)}: {problem}" for number, entry in enumerate(raw) for problem in _problems(entry)
+        f"{_place(number, entry)}: {problem}" for number, entry in enumerate(entries, 1) for problem in _problems(entry)
     ]
     if not problems:
-        names = [entry["name"] for entry in raw]
+        names = [entry["name"] for entry in entries]
         twice = sorted({name for name in names if names.count(name) > 1})
-        problems = [f"entry {names.index(name)} ({name}): the name is there more than once" for name in twice]
-    return ((), problems) if problems else (tuple(_variable(entry) for entry in raw), [])
+        problems = [f"entry {names.index(name) + 1} ({name}): the name is there more than once" for name in twice]
+    return ((), problems) if problems else (tuple(_variable(entry) for entry in entries), [])
+
+
+# What Ansible takes for a boolean, in letters of either case.
+_TRUE = {"y", "yes", "on", "1", "1.0", "true", "t"}
+_FALSE = {"n", "no", "off", "0", "0.0", "false", "f"}
+
+
+def _converted(entry: Any) -> Any:
+    """The entry with each word as Ansible converts a module's option; what cannot be converted is left to judge."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {word: _CONVERSIONS[word](value) if word in _CONVERSIONS else value for word, value in entry.items()}
+
+
+def _bool(value: Any) -> Any:
+    word = str(value).lower().strip()
+    return word in _TRUE if word in _TRUE | _FALSE else value
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()) else value
+
+
+def _text(value: Any) -> Any:
+    """A number as text. Not so a boolean, which has no single spelling in an environment."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _texts(value: Any) -> Any:
+    """A list may also be one text, parted by commas, or one number."""
+    value = _text(value)
+    if isinstance(value, str):
+        return value.split(",")
+    return [_text(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "required": _bool,
+    "pattern": _text,
+    "allowed": _texts,
+    "forbidden": _texts,
+    "min_length": _number,
+}
 
 
 def _place(number: int, entry: Any) -> str:
@@ -77,7 +121,7 @@ def _problems(entry: Any) -> Iterator[str]:
 def _problems_of_limits(entry: Mapping[str, Any]) -> Iterator[str]:
     for word in ("allowed", "forbidden"):
         if not _is_list_of_texts(entry.get(word) or []):
-            yield f"{word} is no list of texts; put each one in quotes"
+            yield f"{word} is no list of texts and numbers; put each one in quotes"
     if entry.get("type") == "choice" and not entry.get("allowed"):
         yield "type is choice, and allowed does not say of what"
     length = entry.get("min_length")

@@ -173,7 +173,7 @@ def _is_email(text: str) -> bool:
 
 
 def scheme(value: str) -> str:
-    """What stands before ://, empty where nothing does; urlsplit takes no scheme with an underscore in it."""
+    """What stands before ://, empty where nothing does."""
     found = re.match(r"([A-Za-z][A-Za-z0-9+._-]*)://", value)
     return found.group(1).lower() if found else ""
 
@@ -183,11 +183,17 @@ def split_url(value: str) -> SplitResult | None:
     if re.search(r"[\x00-\x1f\x7f]", value):  # urlsplit drops some of these without a word
         return None
     try:
-        parts = urlsplit(value)
+        parts = _urlsplit(value)
         _ = parts.port
     except ValueError:
         return None
     return parts
+
+
+def _urlsplit(value: str) -> SplitResult:
+    """As urlsplit, which takes all of a URL for a path where there is an underscore in its scheme."""
+    name = scheme(value)
+    return urlsplit(name.replace("_", "-") + value[len(name) :])
 
 
 def _split_without_blanks(value: str) -> SplitResult | None:
@@ -246,7 +252,7 @@ def judge_dsn(value: str) -> Iterator[Verdict]:
 
 def judge_password_in_url(value: str) -> Iterator[Verdict]:
     try:
-        password = urlsplit(value).password
+        password = _urlsplit(value).password
     except ValueError:
         # Brackets that are no IPv6 address: the site's own reader may still know what to make of the value.
         return
@@ -277,11 +283,18 @@ _PLACEHOLDER_SHAPES = re.compile(r"x{3,}|\*{3,}|\.{3,}|…|<.*>|\{\{.*\}\}|\$\{.
 
 
 def is_placeholder(value: str) -> bool:
-    value = value.strip().lower()
-    letters = re.sub(r"[^a-z0-9]", "", value)
-    return bool(
-        letters in _PLACEHOLDER_WORDS or _PLACEHOLDER_PARTS.search(letters) or _PLACEHOLDER_SHAPES.fullmatch(value)
-    )
+    """Whether a secret is none."""
+    return _letters(value) in _PLACEHOLDER_WORDS or is_placeholder_anywhere(value)
+
+
+def is_placeholder_anywhere(value: str) -> bool:
+    """Whether the value waits for the real one, whatever it is: `none` and `test` may be what is meant."""
+    shape = _PLACEHOLDER_SHAPES.fullmatch(value.strip().lower())
+    return bool(shape or _PLACEHOLDER_PARTS.search(_letters(value)))
+
+
+def _letters(value: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", value.lower())
 
 
 # Django's own, which `check --deploy` holds against a secret key (security.W009).
@@ -310,9 +323,10 @@ def _weaknesses(value: str, shortest: int) -> Iterator[str]:
         yield "is the one that startproject made for development"
 
 
-def judge_other_secret(value: str) -> Iterator[Verdict]:
+def judge_other_secret(value: str, certain: bool = True) -> Iterator[Verdict]:
+    """What stands in for a secret; where it is not `certain` that the variable holds one, a mere word is let pass."""
     # An empty password is a legitimate one: a database on a local socket has none.
-    if value.strip() and is_placeholder(value):
+    if is_placeholder(value) if certain else is_placeholder_anywhere(value):
         yield "placeholder-secret", ERROR, "the value is a placeholder that anybody can guess", "Put the real one there"
 
 

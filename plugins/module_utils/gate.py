@@ -111,6 +111,7 @@ def explain(layout: Layout, release: str, since: float, report: Report) -> str:
     refused = f"{release} did not pass its gate; nothing that is live was touched."
     met = f"{report.check or unit}: {report.failure}: {report.evidence}"
     found = "" if report.lasts else diagnosis.in_words(unit, since)
+    journal = f"journalctl -u {unit} has all of it."
     if not found:
-        return f"{met.rstrip('.')}. {report.hint}\n{refused}"
-    return f"{found}\n{refused} The probe met {met}\njournalctl -u {unit} has all of it."
+        return f"{met}{'' if met.endswith(('.', '…')) else '.'} {report.hint}\n{refused}\n{journal}"
+    return f"{found}\n{refused} The probe met {met}\n{journal}"

@@ -94,9 +94,15 @@ def ask(target: Target, check: Check, limits: Limits, started: float, until: flo
         at_ms=round((asked_at - started) * 1000, 1),
         latency_ms=round(latency * 1000, 1),
         failure=problem.failure if problem else None,
-        evidence=problem.evidence if problem else outcome.evidence,
+        evidence=_without_the_query(check, problem.evidence if problem else outcome.evidence),
         hint=problem.hint if problem else "",
     )
+
+
+def _without_the_query(check: Check, evidence: str) -> str:
+    """Pages of errors quote the URL that was asked for, and its query may hold a token."""
+    query = check.path.partition("?")[2]
+    return evidence.replace(f"?{query}", "?…") if query else evidence
 
 
 def _ask(connection: Connection, check: Check) -> _Outcome:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ansible_collections.switchyard.django.plugins.module_utils.http_connection import CONTROL_CHARACTER, HOST
+from ansible_collections.switchyard.django.plugins.module_utils.page_text import without_query
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # They frame the message or belong to the handshake: only the probe itself can set them right.
@@ -23,7 +24,8 @@ _OWN_HEADERS_PREFIX = "sec-websocket-"
 class HttpCheck:
     """One request, and what a healthy application answers. Redirects are judged, never followed.
 
-    :param json: dotted path -> the value that must stand there in the body; a number in a path counts in a list
+    :param json: dotted path -> the value that must stand there in the body; a number in a path counts in a list, and a
+        dot that belongs to a key has a backslash before it
     """
 
     path: str = "/"
@@ -37,11 +39,14 @@ class HttpCheck:
 
     def __post_init__(self) -> None:
         _validate_path("path", self.path)
-        _validate_headers("headers", self.headers)
+        validate_headers("headers", self.headers)
         if self.method not in ("GET", "HEAD"):
             raise ValueError(f"method: {self.method!r} is neither GET nor HEAD")
         if not self.statuses:
             raise ValueError("status: at least one status must be expected")
+        for status in self.statuses:
+            if not 100 <= status <= 599:
+                raise ValueError(f"status: {status} is no status of HTTP, which are 100 to 599")
         if self.method == "HEAD" and (self.body_contains or self.body_pattern or self.json):
             raise ValueError(
                 "method: the answer to HEAD has no body to compare; use GET with body, body_pattern or json"
@@ -55,7 +60,7 @@ class HttpCheck:
                 raise ValueError(f"json: {path} expects a whole {type(expected).__name__}; name the values in it")
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {without_query(self.path)}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class WebSocketCheck:
 
     def __post_init__(self) -> None:
         _validate_path("websocket_path", self.path)
-        _validate_headers("headers", self.headers)
+        validate_headers("headers", self.headers)
         for name in self.subprotocols:
             if not _HEADER_NAME.fullmatch(name):
                 raise ValueError(f"websocket_subprotocols: {name!r} is not a valid name")
@@ -84,7 +89,7 @@ class WebSocketCheck:
             raise ValueError("websocket_send: nothing shows that it arrived; set websocket_expect as well")
 
     def __str__(self) -> str:
-        return f"WebSocket {self.path}"
+        return f"WebSocket {without_query(self.path)}"
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,11 @@ class EventsCheck:
 
     def __post_init__(self) -> None:
         _validate_path("events_path", self.path)
-        _validate_headers("headers", self.headers)
+        validate_headers("headers", self.headers)
         _validate_positive("events_timeout", self.timeout)
 
     def __str__(self) -> str:
-        return f"events {self.path}"
+        return f"events {without_query(self.path)}"
 
 
 Check = Union[HttpCheck, WebSocketCheck, EventsCheck]
@@ -154,16 +159,18 @@ def _validate_positive(name: str, value: float) -> None:
 
 
 def _validate_path(name: str, path: str) -> None:
+    shown = without_query(path)
     # A line break in a request would begin another header, or another request.
     if CONTROL_CHARACTER.search(path):
-        raise ValueError(f"{name}: {path!r} contains a control character")
+        raise ValueError(f"{name}: {shown!r} contains a control character")
     if not path.startswith("/"):
-        raise ValueError(f"{name}: {path!r} must begin with /")
+        raise ValueError(f"{name}: {shown!r} must begin with /")
     if " " in path or not path.isascii():
-        raise ValueError(f"{name}: {path!r} contains a blank or a letter beyond ASCII; percent-encode it")
+        raise ValueError(f"{name}: {shown!r} contains a blank or a letter beyond ASCII; percent-encode it")
 
 
-def _validate_headers(name: str, headers: Mapping[str, str]) -> None:
+def validate_headers(name: str, headers: Mapping[str, str]) -> None:
+    """ValueError that blames the option `name`, and shows no value but that of Host."""
     for header, value in headers.items():
         if not _HEADER_NAME.fullmatch(header):
             raise ValueError(f"{name}: {header!r} is not the name of a header")

@@ -29,7 +29,7 @@ class FailureClass:
 _NO_CONNECTION = (
     FailureClass(
         "no_socket",
-        "The unix socket does not exist.",
+        "The unix socket does not exist, or what has its name is no socket.",
         "The application server has not made its socket. See the unit's journal for why it did not start.",
         blocks=True,
     ),
@@ -171,7 +171,7 @@ _WRONG_STATUS = (
     FailureClass(
         "not_found",
         "Status 404.",
-        "Set site_health_path to a path that the project answers, or add this one to its URLs.",
+        "Correct the path (of a site of this collection: site_health_path), or add it to the project's URLs.",
         lasts=True,
     ),
     FailureClass(

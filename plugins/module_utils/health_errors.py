@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -31,6 +32,8 @@ _NOT_TLS = (
 )
 _NOT_TLS_HINT = "What listens there speaks plain HTTP, or no TLS at all: probe its TLS port, or set tls=false."
 
+_NO_SOCKET_HINT = "Name in unix_socket the socket itself, as the application server's configuration does."
+
 # A server's alert: content type 21, version 3.x.
 _TLS_ALERT = "\x15\x03"
 
@@ -47,6 +50,8 @@ def explain(error: Exception, stage: Stage, waited: str) -> Problem:
         return Problem("reset", "the connection was closed without an answer")
     if isinstance(error, ssl.SSLError) or stage is Stage.TLS:
         return _explain_tls(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOTSOCK:
+        return Problem("no_socket", _text(error), _NO_SOCKET_HINT)
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return Problem("no_socket", _text(error))
     if isinstance(error, PermissionError):

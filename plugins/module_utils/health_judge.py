@@ -22,6 +22,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_classes i
 from ansible_collections.switchyard.django.plugins.module_utils.http_connection import Answer, Target, header_value
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import excerpt, printable
 
+# A dot that belongs to a key has a backslash before it.
+_DOT_BETWEEN_KEYS = re.compile(r"(?<!\\)\.")
+
 REDIRECTS = (301, 302, 303, 307, 308)
 
 _STATUS_FAILURES: Mapping[int, str] = {
@@ -161,12 +164,13 @@ def _wrong_json(expected: Mapping[str, Any], answer: Answer) -> Problem | None:
 def _difference(document: Any, path: str, expected: Any) -> str | None:
     found = document
     walked: list[str] = []
-    for key in path.split("."):
+    for part in _DOT_BETWEEN_KEYS.split(path):
+        key = part.replace(r"\.", ".")
         try:
             found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, TypeError, ValueError):
             return f"{path} is missing: {'.'.join(walked) or 'the document'} {_contents(found)}"
-        walked.append(key)
+        walked.append(part)
     # To Python, true is 1.
     if found == expected and isinstance(found, bool) == isinstance(expected, bool):
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.switchyard.django.plugins.module_utils.health_ask import Attempt, ask
 from ansible_collections.switchyard.django.plugins.module_utils.health_checks import (
@@ -77,12 +77,12 @@ def probe(
     target: Target,
     checks: Sequence[Check],
     limits: Limits,
-    give_up: Callable[[], str | None] | None = None,
+    give_up: Callable[[], Problem | None] | None = None,
 ) -> Report:
     """Ask all checks round after round, until `successes` rounds in a row have passed or it makes no sense to go on.
 
     That is when the deadline is over, or when a failure that doesn't heal by itself has stood for as long as the
-    limits have patience. `give_up` is called after each failed round: where it returns a reason, that ends it too.
+    limits have patience. `give_up` is called after each failed round: where it returns a problem, that ends it too.
     """
     if not checks:
         raise ValueError("checks: there is nothing to ask")
@@ -99,9 +99,9 @@ def probe(
             streak.succeed()
         if streak.passed >= limits.successes:
             return record.passed()
-        reason = give_up() if failure and give_up else None
-        if reason:
-            return record.gave_up(reason)
+        hopeless = give_up() if failure and give_up else None
+        if hopeless:
+            return record.gave_up(hopeless)
         wait = streak.pause(limits)
         if streak.stood_for() >= limits.patience or time.monotonic() + wait >= until:
             return record.failed()
@@ -195,9 +195,9 @@ class _Record:
     def passed(self) -> Report:
         return self._report(None, None)
 
-    def gave_up(self, reason: str) -> Report:
+    def gave_up(self, problem: Problem) -> Report:
         last = f"; the last probe met {self._cause.failure}: {self._cause.evidence}" if self._cause else ""
-        return self._report(None, Problem("unit_failed", reason + last))
+        return self._report(None, replace(problem, evidence=problem.evidence + last))
 
     def failed(self) -> Report:
         cause = self._cause

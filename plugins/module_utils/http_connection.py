@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
+import os
 import re
 import socket
 import ssl
+import stat
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -27,6 +31,12 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_SOCKET_PATH = 107
 _LONGEST_BODY = 1024 * 1024
 _PART = 64 * 1024
+# How zlib is to read a content coding. Not every server wraps what it calls deflate, as RFC 9110 wants it.
+_ZLIB_WINDOWS = {
+    "gzip": (zlib.MAX_WBITS | 16,),
+    "x-gzip": (zlib.MAX_WBITS | 16,),
+    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),
+}
 _QUEUE_FULL_WAIT = 0.05
 _CLOSE_WAIT = 1.0
 # An application that accepts a WebSocket and then fails (its message broker is down) does so within this time.
@@ -144,7 +154,8 @@ class Connection(http.client.HTTPConnection):
         if response.length and len(body) < _LONGEST_BODY:
             raise http.client.IncompleteRead(body, response.length)
         self.note_answer()
-        return _as_answer(response, _decode(body, response.headers.get_content_charset("utf-8")))
+        plain = _decompress(body, response.headers.get("Content-Encoding", ""))
+        return _as_answer(response, _decode(plain, response.headers.get_content_charset("utf-8")))
 
     def drops_websocket(self) -> bool:
         """Whether the server hangs up without a word as soon as it has switched to WebSocket."""
@@ -272,9 +283,21 @@ def _open_unix_socket(path: str, expires: float) -> socket.socket:
         except BlockingIOError:
             unconnected.close()
             time.sleep(min(_QUEUE_FULL_WAIT, _left(expires)))
+        except ConnectionRefusedError:
+            unconnected.close()
+            _refuse_other_files(path)
+            raise
         except OSError:
             unconnected.close()
             raise
+
+
+def _refuse_other_files(path: str) -> None:
+    """Linux refuses a connection to a plain file as it does one to a socket on which nobody listens."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISSOCK(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a plain file" if stat.S_ISREG(mode) else "a device or pipe"
+        raise OSError(errno.ENOTSOCK, f"it is {kind}, not a socket")
 
 
 def _shake_hands(connected: socket.socket, tls: Tls, expires: float) -> ssl.SSLSocket:
@@ -315,6 +338,14 @@ def _as_answer(response: http.client.HTTPResponse, body: str) -> Answer:
     names = {name.lower() for name in response.headers}
     values = {name: ", ".join(response.headers.get_all(name, [])) for name in names}
     return Answer(response.status, status_line, values, body)
+
+
+def _decompress(body: bytes, coding: str) -> bytes:
+    """The body as it was before gzip or deflate, which some servers use unasked; else the body as it is."""
+    for window in _ZLIB_WINDOWS.get(coding.strip().lower(), ()):
+        with contextlib.suppress(zlib.error):
+            return zlib.decompressobj(window).decompress(body, _LONGEST_BODY)
+    return body
 
 
 def _decode(body: bytes, charset: str) -> str:

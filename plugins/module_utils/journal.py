@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 
 LONGEST = 4000
@@ -31,8 +32,13 @@ class Entry:
 
 def epoch(since: str) -> float:
     """The seconds since 1970 of a point in time such as -15min, 2026-11-21 17:55 or @1790000000."""
-    if re.fullmatch(r"@\d+(\.\d+)?", since):
-        return float(since[1:])
+    at = float(since[1:]) if re.fullmatch(r"@\d+(\.\d+)?", since) else _epoch_by_systemd(since)
+    if at > time.time():
+        raise JournalError(f"since: {since!r} has not come yet. The past begins with a minus, as in -15min")
+    return at
+
+
+def _epoch_by_systemd(since: str) -> float:
     done = subprocess.run(["systemd-analyze", "timestamp", "--", since], capture_output=True, text=True, check=False)
     found = _EPOCH.search(done.stdout)
     if done.returncode or not found:

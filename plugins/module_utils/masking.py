@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
-SECRET_NAME = re.compile(r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|SALT", re.IGNORECASE)
-PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^/\s:@]*:)(?P<password>[^\s/]+)(?=@)")
+SECRET_NAME = re.compile(r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|SALT|_(?:PWD|PW|AUTH|COOKIE)$", re.IGNORECASE)
+# Up to the last @: a password may hold any of the characters that part a URL.
+PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^/\s:@]*:)(?P<password>\S+)(?=@)")
 HIDDEN = "********"
 
 
@@ -23,6 +26,14 @@ def mask(text: str, variables: Mapping[str, str]) -> str:
 
 def _secrets(variables: Mapping[str, str]) -> set[str]:
     """What is too short to be told from the words around it is left."""
-    named = {value for name, value in variables.items() if SECRET_NAME.search(name) and len(value) >= 4}
+    named = {form for name, value in variables.items() if SECRET_NAME.search(name) for form in _forms(value, 4)}
     in_urls = {url["password"] for value in variables.values() for url in PASSWORD_IN_URL.finditer(value)}
-    return named | {password for password in in_urls if len(password) >= 8}
+    return named | {form for password in in_urls for form in _forms(password, 8)}
+
+
+def _forms(value: str, shortest: int) -> Iterator[str]:
+    """A value as programs print it: as it is, in Python's quotes, in JSON's, without percent-encoding, line by line."""
+    if len(value) < shortest:
+        return
+    yield from (value, repr(value)[1:-1], json.dumps(value)[1:-1], unquote(value))
+    yield from (line for line in value.splitlines() if len(line) >= 8)

@@ -15,7 +15,8 @@ from pathlib import Path
 LONGEST = 4 * 1024 * 1024
 _LINE = re.compile(r"(?P<at>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>\w+)\] \d+#\d+: (?:\*\d+ )?(?P<rest>.*)")
 _DETAIL = re.compile(r', (?P<name>client|server|request|upstream|host|referrer|subrequest): (?P<value>"[^"]*"|[^,]*)')
-_TELLING = {"error", "crit", "alert", "emerg"}
+# What is graver concerns a configuration that nginx refused: its unit's journal has it, and says when that is over.
+_TELLING = {"error", "crit", "alert"}
 _QUERY = re.compile(r"\?[^\s\"]*")
 
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 _LONGEST_PAGE = 64 * 1024
 _LONGEST_LINE = 200
-_CREDENTIALS_IN_URL = re.compile(r"://[^/\s@]+@")
+_CREDENTIALS_IN_URL = re.compile(r"://(?:[^/\s:@]*:\S+|[^/\s@]+)@")
 
 
 def excerpt(page: str) -> str:

@@ -23,12 +23,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
-    database_url_readers,
     diagnosis,
     disk,
     django_settings,
     env_file,
-    environment,
     masking,
     ownership,
     sandbox,
@@ -175,23 +173,14 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             ownership.take(static, layout.site, public=True)
     before, found, answer = done.stdout.rpartition(marker)
     if not found:
-        said = masking.mask(f"{before}\n{done.stderr}", _variables(layout, wanted.environment))
+        said = masking.mask(f"{before}\n{done.stderr}", variables_in(layout, wanted.environment))
         raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
     report, _end = json.JSONDecoder().raw_decode(answer)  # a project may print something when it ends, too
     for said in (*report["problems"], *report.get("checks", [])):
         for part in ("message", "where", "hint", "traceback"):
             if part in said:
-                said[part] = masking.mask(said[part], _variables(layout, wanted.environment))
+                said[part] = masking.mask(said[part], variables_in(layout, wanted.environment))
     return report
-
-
-def unread_database(layout: Layout, wanted: Wanted) -> list[str]:
-    """A word on a database that the user named and the project never asks for. The deploy's own is a mere default."""
-    given = _variables(layout, wanted.environment).get("DATABASE_URL")
-    if given in (None, environment.default_database(layout)):
-        return []
-    found = database_url_readers.judge(str(layout.code(wanted.release)), "DATABASE_URL", None)
-    return [f"site_env.{finding.key}: {finding.message}. {finding.hint}." for finding in found]
 
 
 def is_built(layout: Layout, release: str) -> bool:
@@ -245,7 +234,7 @@ def migrate(layout: Layout, release: str) -> str:
 
 def variables_of(layout: Layout, release: str) -> dict[str, str]:
     """The environment of a release, for masking what its programs print."""
-    return _variables(layout, json.loads(layout.manifest(release).read_text())["environment"])
+    return variables_in(layout, json.loads(layout.manifest(release).read_text())["environment"])
 
 
 def _mounts(layout: Layout, manifest: Mapping[str, Any]) -> dict[Path, Path]:
@@ -269,7 +258,8 @@ def lay_modules(layout: Layout, wanted: Wanted) -> None:
     ownership.take(folder, layout.site)
 
 
-def _variables(layout: Layout, environment: str) -> dict[str, str]:
+def variables_in(layout: Layout, environment: str) -> dict[str, str]:
+    """What an environment file of the site holds."""
     return env_file.parse(layout.environment(environment).read_bytes()).variables
 
 

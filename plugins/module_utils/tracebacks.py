@@ -18,7 +18,7 @@ _CHAINED = re.compile(
 )
 _BARS = re.compile(r"^(?:\s*[|+](?:-+)?)+ ?")
 # How a message of several lines goes on: PostgreSQL's indented explanations, and psycopg's list of attempts.
-_GOES_ON = re.compile(r"\s+\S|- host: |connection to server |(?:DETAIL|HINT|LINE \d+): ")
+_GOES_ON = re.compile(r"(?:\t| {2,})\S|- host: |connection to server |(?:DETAIL|HINT|LINE \d+): ")
 _LONGEST_MESSAGE = 8
 # Not the project's own code: Python's, and what is installed.
 _FOREIGN = re.compile(r"/(?:site|dist)-packages/|/lib/python3|^<frozen |/bin/[^/]+$")

@@ -9,12 +9,23 @@ import re
 import subprocess
 from collections.abc import Mapping
 
-PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "ExecMainStatus")
+from ansible_collections.switchyard.django.plugins.module_utils.health_judge import Problem
+
+PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "ExecMainCode", "ExecMainStatus")
 
 # One restart may be bad luck (a database that was not up yet); a unit that needs a third try does not come up.
 RESTARTS_TOLERATED = 1
 
-_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*")
+_MISSING_HINT = (
+    "Correct the unit's name (systemctl list-unit-files shows those that are installed), or install the unit and run "
+    "systemctl daemon-reload."
+)
+
+# ExecMainCode: how the main process ended, by the numbers of waitid(). 0 stands for one that never ran or still runs.
+_EXITED = ("1",)
+_KILLED = ("2", "3")
+
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*")
 _SYSTEMCTL_TIMEOUT = 5
 
 
@@ -29,18 +40,39 @@ def restarts(properties: Mapping[str, str]) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def trouble(unit: str, properties: Mapping[str, str], restarts_before: int) -> str | None:
+def trouble(unit: str, properties: Mapping[str, str], restarts_before: int) -> Problem | None:
     """Why the unit will not come up, or None while it still may."""
-    ending = f"result {properties.get('Result', '?')}, exit status {properties.get('ExecMainStatus', '?')}"
-    state = f"{properties.get('ActiveState', '?')}/{properties.get('SubState', '?')}"
     if properties.get("LoadState") == "not-found":
-        return f"{unit} does not exist"
+        return Problem("unit_failed", f"{unit} does not exist", _MISSING_HINT)
     if properties.get("ActiveState") == "failed":
-        return f"{unit} has failed ({ending})"
+        return Problem("unit_failed", f"{unit} has failed ({ending(properties) or 'no reason is known'})")
     again = restarts(properties) - restarts_before
     if again > RESTARTS_TOLERATED:
-        return f"{unit} keeps restarting ({again} times while it was probed; now {state}, {ending})"
+        state = f"{properties.get('ActiveState', '?')}/{properties.get('SubState', '?')}"
+        seen = [f"{again} times while it was probed", f"now {state}", ending(properties)]
+        return Problem("unit_failed", f"{unit} keeps restarting ({'; '.join(filter(None, seen))})")
     return None
+
+
+def ending(properties: Mapping[str, str]) -> str:
+    """How the unit's latest run ended, in words; empty where it still goes on.
+
+    The exit status is that of the main process: it tells nothing where another command of the unit failed.
+    """
+    result, code, status = (properties.get(name, "") for name in ("Result", "ExecMainCode", "ExecMainStatus"))
+    exited_badly = result == "exit-code" and code in _EXITED and status != "0"
+    killed = result in ("signal", "core-dump") and code in _KILLED
+    if result == "success" or exited_badly or killed:
+        return _end_of_process(code, status)
+    if result in ("exit-code", "signal", "core-dump"):
+        return "another command than its main process failed, such as ExecStartPre or ExecStartPost"
+    return f"result {result}" if result else ""
+
+
+def _end_of_process(code: str, status: str) -> str:
+    if code in _EXITED:
+        return f"its process ended {'by itself ' if status == '0' else ''}with exit status {status}"
+    return f"its process was ended by signal {status}" if code in _KILLED else ""
 
 
 class UnitWatch:
@@ -51,14 +83,14 @@ class UnitWatch:
     """
 
     def __init__(self, unit: str, systemctl: str = "systemctl") -> None:
-        if not _UNIT_NAME.fullmatch(unit):
+        if not UNIT_NAME.fullmatch(unit):
             raise ValueError(f"unit: {unit!r} is not the name of a systemd unit (expected something like shop.service)")
         self.unit = unit
         self.systemctl = systemctl
         self.restarts_before: int | None = None
         self()
 
-    def __call__(self) -> str | None:
+    def __call__(self) -> Problem | None:
         properties = self._show()
         if not properties:
             return None

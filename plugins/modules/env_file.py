@@ -25,7 +25,7 @@ author:
 options:
   path:
     description:
-      - The path of the environment file.
+      - The absolute path of the environment file.
     type: path
     required: true
   state:
@@ -113,15 +113,16 @@ options:
         type: str
       allowed:
         description:
-          - The only values that are allowed. They are shown in messages.
+          - The only values that are allowed, texts or numbers. They are shown in messages.
+          - A boolean is refused, because it has no single spelling in an environment.
         type: list
-        elements: str
+        elements: raw
         default: []
       forbidden:
         description:
-          - Values that are not allowed. Messages do not show them.
+          - Values that are not allowed, texts or numbers as in O(schema[].allowed). Messages do not show them.
         type: list
-        elements: str
+        elements: raw
         default: []
       min_length:
         description:
@@ -135,36 +136,40 @@ options:
     default: []
   required_together:
     description:
-      - Lists of names. Where one variable of a list has a value, all of them need one.
+      - Lists of two names or more. Where one variable of a list has a value, all of them need one.
     type: list
     elements: list
     default: []
   required_one_of:
     description:
-      - Lists of names. At least one variable of each list needs a value.
+      - Lists of two names or more. At least one variable of each list needs a value.
     type: list
     elements: list
     default: []
   mutually_exclusive:
     description:
-      - Lists of names. At most one variable of each list may have a value.
+      - Lists of two names or more. At most one variable of each list may have a value.
     type: list
     elements: list
     default: []
   source:
     description:
-      - The folder of the project's code on the host. The file must not lie in it.
-      - If C(DATABASE_URL) is set and none of the folder's Python files mentions it or a usual reader of it, there is
-        a warning. Virtual environments, migrations and tests do not count. Nothing is said where the folder has more
-        than 5000 Python files, or one of more than 1 MB.
+      - The folder of the project's code on the host, by its absolute path. The file must not lie in it.
+      - If C(DATABASE_URL), C(DATABASE_URI) or C(DB_URL) is set, with or without the prefix C(DJANGO_), and none of the
+        folder's Python files mentions it or a usual reader of it, there is a warning. Comments, docstrings, virtual
+        environments, migrations and tests do not count. Nothing is said where the folder has more than 5000 Python
+        files, or one of more than 1 MB.
+      - If there is no such folder, there is a warning.
     type: path
   static_root:
     description:
-      - The folder of the static files. The file must not lie in it.
+      - The folder of the static files, by its absolute path. The file must not lie in it.
+      - If there is no such folder, there is a warning.
     type: path
   media_root:
     description:
-      - The folder of the media files. The file must not lie in it.
+      - The folder of the media files, by its absolute path. The file must not lie in it.
+      - If there is no such folder, there is a warning.
     type: path
   systemd_version:
     description:
@@ -184,7 +189,7 @@ options:
     default: root
   mode:
     description:
-      - The mode of the file in octal digits. It must leave nothing to others.
+      - The mode of the file, octal digits in quotes. It must leave nothing to others.
       - With O(state=validated) the file may be less open than this, not more.
     type: raw
     default: '0600'
@@ -330,17 +335,16 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     env_file,
     env_finding,
     env_names,
+    env_options,
     env_place,
-    env_reader,
     env_schema,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.env_finding import Finding
+from ansible_collections.switchyard.django.plugins.module_utils.env_options import FOLDERS, GROUPS
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 SHORTEST_VALUE_TO_MASK = 8
 MADE_BY_EARLIER_TASKS = {"folder-missing", "missing", "unknown-owner", "unknown-group"}
-GROUPS = ("required_together", "required_one_of", "mutually_exclusive")
-FOLDERS = {"source": "source", "static": "static_root", "media": "media_root"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,7 +374,7 @@ class EnvFile:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.path: str = os.path.abspath(module.params["path"])
+        self.path: str = module.params["path"]
         self.owner: str = module.params["owner"]
         self.group: str = module.params["group"]
         self.variables: dict[str, Any] | None = module.params["variables"]
@@ -386,21 +390,13 @@ class EnvFile:
             self._fail(f"{self.path}: {error.strerror}")
 
     def _read_options(self) -> None:
-        try:
-            self.mode = env_place.parse_mode(self.module.params["mode"])
-        except ValueError as error:
-            self._fail(f"mode: {error}")
-        self.schema, problems = env_schema.read(self.module.params["schema"])
-        problems = [f"schema: {problem}" for problem in problems]
-        for option, name in self._names_in_options():
-            if not isinstance(name, str) or not env_reader.NAME.fullmatch(name):
-                problems.append(f"{option}: {name!r} is not a variable's name")
+        problems = env_options.problems(self.module.params)
+        self.schema, broken = env_schema.read(self.module.params["schema"])
+        problems += [f"schema: {problem}" for problem in broken]
         if problems:
             self._fail("\n".join(problems))
-
-    def _names_in_options(self) -> list[tuple[str, Any]]:
-        names = [("required", name) for name in self.module.params["required"]]
-        return names + [(option, name) for option in GROUPS for group in self.module.params[option] for name in group]
+        self.mode = env_place.parse_mode(self.module.params["mode"])
+        self.path = os.path.abspath(self.path)
 
     def _validated(self) -> NoReturn:
         if self.variables is not None:
@@ -474,13 +470,15 @@ class EnvFile:
         if options["preset"] == "django":
             findings += django_environment.judge_django(variables, options["domains"], lines)
         findings += env_names.judge_names(variables, self._known_names(), lines)
-        if options["source"] and variables.get("DATABASE_URL"):
-            findings += database_url_readers.judge(options["source"], "DATABASE_URL", lines.get("DATABASE_URL"))
+        for key in django_environment.database_urls(variables) if options["source"] else ():
+            findings += database_url_readers.judge(options["source"], key, lines.get(key))
         # What the schema and Django say alike is said once.
         return list(dict.fromkeys(findings))
 
     def _known_names(self) -> frozenset[str]:
-        names = {each.name for each in self.schema}.union(name for _option, name in self._names_in_options())
+        names = {each.name for each in self.schema}.union(
+            name for _option, name in env_options.names(self.module.params)
+        )
         return names | django_environment.KNOWN_NAMES if self.module.params["preset"] == "django" else frozenset(names)
 
     def _printable(self, findings: list[Finding], uncertain: frozenset[str]) -> list[Finding]:
@@ -583,8 +581,8 @@ SCHEMA_ENTRY = {
     "required": {"type": "bool", "default": False},
     "type": {"type": "str", "choices": list(env_schema.TYPES), "default": "str"},
     "pattern": {"type": "str"},
-    "allowed": {"type": "list", "elements": "str", "default": []},
-    "forbidden": {"type": "list", "elements": "str", "default": []},
+    "allowed": {"type": "list", "elements": "raw", "default": []},
+    "forbidden": {"type": "list", "elements": "raw", "default": []},
     "min_length": {"type": "int"},
 }
 

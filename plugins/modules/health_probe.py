@@ -42,17 +42,19 @@ options:
   ca_path:
     description:
       - A file or a hashed folder with the certificates, in PEM form, of the authorities to trust. Without it those are
-        trusted that the system trusts.
+        trusted that the system trusts. It needs O(tls).
     type: path
   validate_certs:
     description:
       - Whether the certificate must be valid now, be issued for O(server_name) and lead to a trusted authority.
+        V(false) needs O(tls).
     type: bool
     default: true
   server_name:
     description:
       - The name that the server is asked for (SNI) and that its certificate must cover.
       - Without it that is O(virtual_host) without its port, or else O(host), or else C(localhost).
+        It needs O(tls).
     type: str
   virtual_host:
     description:
@@ -62,6 +64,8 @@ options:
   path:
     description:
       - Path and query to ask for. It begins with a slash, and blanks and letters beyond ASCII are percent-encoded.
+      - The query appears in nothing that is returned, as it may hold a token. C(no_log=true) keeps it out of Ansible's
+        own log of the options as well.
     type: str
     default: /
   method:
@@ -73,7 +77,9 @@ options:
   headers:
     description:
       - Further headers to send, with the request, with the WebSocket handshake and for the events.
+      - Each value is a text or a number.
       - C(Host) goes into O(virtual_host), and C(Authorization) and C(Cookie) into O(secret_headers).
+      - C(Accept-Encoding=identity) is sent unless they have another one.
     type: dict
     default: {}
   secret_headers:
@@ -83,7 +89,7 @@ options:
     default: {}
   status:
     description:
-      - The statuses that a healthy application may answer with.
+      - The statuses that a healthy application may answer with, from 100 to 599.
     type: list
     elements: int
     default: [200]
@@ -99,6 +105,7 @@ options:
     description:
       - Values that the answer, which must be JSON, must have. Each key is a dotted path to a value, in which a number
         counts in a list from 0, as in C(checks.0.state). Each value is a text, a number, a boolean or null.
+      - A dot that belongs to a key has a backslash before it, as in C(versions.django\.contrib).
       - Texts and numbers are not the same, V("1") is not V(1).
     type: dict
     default: {}
@@ -116,6 +123,7 @@ options:
   websocket_subprotocols:
     description:
       - Subprotocols to offer in the handshake. The application must choose one of them, as browsers insist on it.
+      - They need O(websocket_path).
     type: list
     elements: str
     default: []
@@ -134,9 +142,8 @@ options:
     type: str
   events_timeout:
     description:
-      - Seconds from the connection to the end of the first event.
+      - Seconds from the connection to the end of the first event, 10 if it is not set. It needs O(events_path).
     type: float
-    default: 10
   successes:
     description:
       - How many rounds in a row must pass.
@@ -208,7 +215,8 @@ attributes:
     platforms: posix
     support: full
 notes:
-  - An answer is read up to 1 MiB.
+  - An answer is read up to 1 MiB. One that comes compressed with gzip or deflate is decompressed, up to 1 MiB as well;
+    a stream of events is not.
   - Resolving O(host) is left to the system's resolver, whose own time-out may exceed O(deadline). An address has no
     such wait.
 seealso:
@@ -315,7 +323,7 @@ failure:
   description:
     - The class of the failure, V(null) if there was none. It is that of the last round with a failure.
     - One that lasts does not heal by itself, and ends the probe after O(patience).
-    - V(no_socket) - The unix socket does not exist.
+    - V(no_socket) - The unix socket does not exist, or what has its name is no socket.
     - V(permission) - The user who probes may not open the unix socket. It lasts.
     - V(refused) - Nothing listens on the port, or on a unix socket that a dead process left.
     - V(dns) - The host name does not resolve.
@@ -429,11 +437,12 @@ elapsed_ms:
   sample: 2012.4
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.switchyard.django.plugins.module_utils.health_checks import validate_headers
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     EventsCheck,
@@ -470,7 +479,7 @@ ARGUMENT_SPEC = {
     "websocket_send": {"type": "str"},
     "websocket_expect": {"type": "str"},
     "events_path": {"type": "str"},
-    "events_timeout": {"type": "float", "default": 10},
+    "events_timeout": {"type": "float"},
     "successes": {"type": "int", "default": 1},
     "interval": {"type": "float", "default": 1},
     "backoff": {"type": "float", "default": 1},
@@ -499,22 +508,38 @@ OPTION_OF_HEADER = {
 
 
 def request_headers(params: dict[str, Any]) -> dict[str, str]:
-    """All headers to send. ValueError where one belongs into another option."""
+    """All headers to send. ValueError, with the option's name, where one is wrong or belongs into another option."""
     for name in params["headers"]:
         option = OPTION_OF_HEADER.get(name.lower())
         if option:
             raise ValueError(f"headers: {name} goes into the option {option}")
     if any(name.lower() == "host" for name in params["secret_headers"]):
         raise ValueError("secret_headers: Host goes into the option virtual_host")
-    headers = {**params["headers"], **params["secret_headers"]}
-    if params["virtual_host"] is not None:
-        headers["Host"] = params["virtual_host"]
-    return {name: str(value) for name, value in headers.items()}
+    plain, secret = header_texts(params, "headers"), header_texts(params, "secret_headers")
+    host = {} if params["virtual_host"] is None else {"Host": params["virtual_host"]}
+    for option, headers in (("headers", plain), ("secret_headers", secret), ("virtual_host", host)):
+        validate_headers(option, headers)
+    return {**plain, **secret, **host}
+
+
+def header_texts(params: dict[str, Any], option: str) -> dict[str, str]:
+    """The headers of an option. A null, which a variable without a value leaves, would go out as the text None."""
+    for name, value in params[option].items():
+        if not isinstance(value, (str, int, float)):
+            raise ValueError(f"{option}: the value of {name} is neither a text nor a number")
+    return {name: str(value) for name, value in params[option].items()}
 
 
 def requested_target(params: dict[str, Any]) -> Target:
-    tls = Tls(server_name(params), params["ca_path"], params["validate_certs"]) if params["tls"] else None
-    return Target(params["unix_socket"], params["host"], params["port"] or 0, tls)
+    place = Target(params["unix_socket"], params["host"], params["port"] or 0)
+    if params["tls"]:
+        return replace(place, tls=Tls(server_name(params), params["ca_path"], params["validate_certs"]))
+    for option in ("ca_path", "server_name"):
+        if params[option] is not None:
+            raise ValueError(f"{option}: it counts with TLS alone; set tls to true, or remove {option}")
+    if not params["validate_certs"]:
+        raise ValueError("validate_certs: it counts with TLS alone; set tls to true, or remove validate_certs")
+    return place
 
 
 def server_name(params: dict[str, Any]) -> str:
@@ -522,8 +547,19 @@ def server_name(params: dict[str, Any]) -> str:
     if params["server_name"] is not None:
         return params["server_name"]
     if params["virtual_host"] is not None:
-        return urlsplit("//" + params["virtual_host"]).hostname or ""
+        return name_in(params["virtual_host"])
     return "localhost" if params["unix_socket"] else params["host"]
+
+
+def name_in(virtual_host: str) -> str:
+    """The name or address in a Host header, which may have a port behind it."""
+    try:
+        name = urlsplit("//" + virtual_host).hostname
+    except ValueError:
+        name = None
+    if not name:
+        raise ValueError(f"virtual_host: {virtual_host!r} has no name for the certificate; set server_name as well")
+    return name
 
 
 def requested_checks(params: dict[str, Any]) -> list[Check]:
@@ -537,9 +573,11 @@ def requested_checks(params: dict[str, Any]) -> list[Check]:
             body_contains=params["body"],
             body_pattern=params["body_pattern"],
             json=params["json"],
-            response_headers={name: str(value) for name, value in params["response_headers"].items()},
+            response_headers=header_texts(params, "response_headers"),
         )
     ]
+    if params["websocket_subprotocols"] and params["websocket_path"] is None:
+        raise ValueError("websocket_subprotocols: there is no handshake; set websocket_path as well")
     if params["websocket_path"] is not None:
         checks.append(
             WebSocketCheck(
@@ -551,7 +589,8 @@ def requested_checks(params: dict[str, Any]) -> list[Check]:
             )
         )
     if params["events_path"] is not None:
-        checks.append(EventsCheck(params["events_path"], headers, params["events_timeout"]))
+        timeout = {} if params["events_timeout"] is None else {"timeout": params["events_timeout"]}
+        checks.append(EventsCheck(params["events_path"], headers, **timeout))
     return checks
 
 
@@ -563,7 +602,8 @@ def message(target: Target, checks: list[Check], report: Report) -> str:
     asked = report.check or ", ".join(str(check) for check in checks)
     subject = f"{asked} over {target}"
     if not report.ok:
-        return f"{subject}: {report.failure}: {report.evidence.rstrip('.…')}. {report.hint}"
+        stop = "" if report.evidence.endswith((".", "…")) else "."
+        return f"{subject}: {report.failure}: {report.evidence}{stop} {report.hint}"
     answers = ", ".join(str(attempt.status) for attempt in report.attempts[-len(checks) :])
     return (
         f"{subject}: {answers} in {report.latency_ms['median']:g} ms (median), {report.elapsed_ms / 1000:.1f} s in all"
@@ -578,13 +618,15 @@ def main() -> None:
         required_by={
             "websocket_send": ("websocket_path", "websocket_expect"),
             "websocket_expect": "websocket_path",
+            "events_timeout": "events_path",
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
-        target = requested_target(params)
+        # The checks first: what is wrong with virtual_host is wrong with the name that TLS takes from it as well.
         checks = requested_checks(params)
+        target = requested_target(params)
         limits = requested_limits(params)
         give_up = UnitWatch(params["unit"], module.get_bin_path("systemctl", required=True)) if params["unit"] else None
     except ValueError as error:

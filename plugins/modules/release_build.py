@@ -48,8 +48,11 @@ import inspect
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    database_url_readers,
     django_inspector,
     django_settings,
+    env_finding,
+    environment,
     lease,
     release,
     state,
@@ -88,7 +91,12 @@ def main() -> None:
             release.record(layout, wanted, report)
         except release.ReleaseError as problem:
             module.fail_json(msg=str(problem))
-    findings = verdict.warnings + release.unread_database(layout, wanted)
+    unread = database_url_readers.unread(
+        str(layout.code(wanted.release)),
+        release.variables_in(layout, wanted.environment),
+        environment.default_database(layout),
+    )
+    findings = verdict.warnings + [env_finding.describe(finding, "") for finding in unread]
     module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=findings)
 
 

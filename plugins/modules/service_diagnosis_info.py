@@ -58,6 +58,8 @@ attributes:
 notes:
   - It needs root, or the groups C(systemd-journal) and C(adm); what the user may not read, it does not tell.
   - Of a long journal, the last 4000 entries are read.
+  - A cause that kept the unit from starting is left out once the unit has run for 15 seconds since. Any other that was
+    mended is reported for as long as O(since) reaches back to it.
   - With C(DEBUG=False) and no C(LOGGING), Django writes no traceback of a failing request. Sites of this collection do.
 seealso:
   - module: switchyard.django.health_probe
@@ -93,7 +95,7 @@ msg:
   type: str
   sample: >-
     A module is missing: ModuleNotFoundError: No module named 'redis' (shop/cache.py:3). Add it to the
-    requirements, or mend the import.
+    requirements, or mend the import. Seen 4 times, the last at 17:55:01.
 unit:
   description: The unit that was diagnosed.
   returned: always
@@ -119,8 +121,9 @@ findings:
           C(database_connections), C(database_password), C(database_missing), C(missing_table), C(database_read_only),
           C(database_locked), C(database_unopenable), C(database_gone), C(database_error), C(redis_refused) or
           C(redis_password).
-        - The application itself is C(disallowed_host) or C(exception).
-        - What nginx refuses by itself is C(nginx_too_many_files), C(static_permission), C(nginx_permission),
+        - The application itself is C(disallowed_host), C(missing_static) or C(exception).
+        - What nginx refuses by itself is C(nginx_config), C(nginx_down),
+          C(nginx_too_many_files), C(static_permission), C(nginx_permission),
           C(nginx_header_too_big) or C(nginx_body_too_large).
         - What follows from a cause that nobody logged is C(worker_timeout), C(start_timeout), C(start_limit_hit),
           C(stop_timeout), C(crashed), C(exited) or C(unit_inactive).
@@ -157,12 +160,14 @@ findings:
       sample: 4
 """
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, journal, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import UNIT_NAME
 
 
 def live_unit(site: str) -> tuple[str, list[str]]:
@@ -172,6 +177,21 @@ def live_unit(site: str) -> tuple[str, list[str]]:
     if release is None:
         raise ValueError(f"site: {site} has no live release on this host. It has the sites {state.sites() or 'none'}")
     return layout.unit(release), state.edge(layout)["hosts"]
+
+
+def what_is_wrong(wanted: dict) -> str:
+    """What can't be asked, by the option's name."""
+    if wanted["unit"] is not None and not UNIT_NAME.fullmatch(wanted["unit"]):
+        return f"unit: {wanted['unit']!r} is not the name of one systemd unit, such as gunicorn.service"
+    if Path(wanted["nginx_error_log"]).is_dir():
+        return f"nginx_error_log: {wanted['nginx_error_log']} is a folder. Name the log itself"
+    return ""
+
+
+def in_words(finding: diagnosis.Finding) -> str:
+    """A finding, with when it was met: what was mended since is in the journal still."""
+    times = "once" if finding.count == 1 else f"{finding.count} times, the last"
+    return f"{finding} Seen {times} at {time.strftime('%H:%M:%S', time.localtime(finding.at))}."
 
 
 def main() -> None:
@@ -188,6 +208,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
+    problem = what_is_wrong(wanted)
+    if problem:
+        module.fail_json(msg=problem)
     try:
         unit, domains = live_unit(wanted["site"]) if wanted["site"] else (wanted["unit"], [])
         found = diagnosis.diagnose(
@@ -195,7 +218,7 @@ def main() -> None:
         )
     except (OSError, ValueError, journal.JournalError) as problem:
         module.fail_json(msg=str(problem))
-    message = str(found[0]) if found else f"Nothing is wrong with {unit} since {wanted['since']}"
+    message = in_words(found[0]) if found else f"Nothing is wrong with {unit} since {wanted['since']}"
     module.exit_json(changed=False, unit=unit, msg=message, findings=[asdict(finding) for finding in found])
 
 

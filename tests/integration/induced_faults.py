@@ -478,7 +478,9 @@ NGINX = [
         f"edit 's/worker_connections .*/worker_connections 12;/' {NGINX_CONF}; reconnect",
         lambda site: site.crowd(60),
     ),
+    # Nobody but nginx says a word of a worker that ends in order, in the midst of a request.
     Fault("nginx_upstream_closed", "nginx_upstream_closed", "prematurely closed", ask=get("/leave/")),
+    Fault("exited", "exited", "exited with code 5", ask=get("/leave/?code=5")),
     Fault("nginx_header_too_big", "nginx_header_too_big", "too big header", ask=get("/flags/")),
     Fault("unit_stopped", "unit_inactive", "inactive", 'systemctl stop "$UNIT"; reconnect', get("/health/")),
 ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import database_url_readers
@@ -16,9 +17,9 @@ def source(tmp_path):
     return tmp_path
 
 
-def codes(source):
-    findings = database_url_readers.judge(str(source), "DATABASE_URL", 3)
-    assert all((each.key, each.line, each.level) == ("DATABASE_URL", 3, "warning") for each in findings)
+def codes(source, key="DATABASE_URL"):
+    findings = database_url_readers.judge(str(source), key, 3)
+    assert all((each.key, each.line, each.level) == (key, 3, "warning") for each in findings)
     return [finding.code for finding in findings]
 
 
@@ -35,11 +36,40 @@ def test_a_project_that_never_reads_the_url(source):
         'Env().db("OTHER")',
         "env.db_url()",
         "env.dj_db_url('X')",
+        "f'{PREFIX}DATABASE_URL'",
+        "Settings().database_url",
+        "env.db()  # for another Python: ¿",
+        "env.db() !",
+        "# DATABASE_URL, in a file that this Python cannot read\n)",
+        "'DATABASE_URL' '\\d'",
     ],
 )
 def test_a_project_that_reads_it(source, line):
     (source / "shop" / "databases.py").write_text(f"default = {line}\n")
     assert codes(source) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# DATABASE_URL\nA = 1\n",
+        'A = 1  # not env.db("DATABASE_URL")\n',
+        '"""DATABASE_URL is not for us."""\n',
+        'def f():\n    """Not dj_database_url.config()."""\n',
+        "class A:\n    'No DATABASE_URL'\n    b = 1\n",
+    ],
+)
+def test_comments_and_docstrings_read_nothing(source, text):
+    (source / "shop" / "databases.py").write_text(text)
+    assert codes(source) == ["url-not-read"]
+
+
+@pytest.mark.parametrize("key", ["DB_URL", "DJANGO_DB_URL"])
+def test_another_name_of_the_url(source, key):
+    (source / "shop" / "databases.py").write_text('default = os.environ["DATABASE_URL"]\n')
+    assert codes(source, key) == ["url-not-read"]
+    (source / "shop" / "databases.py").write_text('default = os.environ["DJANGO_DB_URL"]\n')
+    assert codes(source, key) == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +88,7 @@ def test_what_does_not_count(source, name):
     (source / "own").mkdir()
     (source / "own" / "pyvenv.cfg").write_text("")
     (source / name).parent.mkdir(parents=True, exist_ok=True)
-    (source / name).write_text("DATABASE_URL")
+    (source / name).write_text("a = DATABASE_URL")
     assert codes(source) == ["url-not-read"]
 
 
@@ -81,3 +111,21 @@ def test_a_pipe_and_a_loop_of_links_are_no_trap(source):
     os.mkfifo(source / "pipe.py")
     (source / "loop").symlink_to(source)
     assert codes(source) == ["url-not-read"]
+
+
+# --- of a release ----------------------------------------------------------------------------------------------------
+
+DEFAULT = "sqlite:////srv/shop/data/db.sqlite3"
+
+
+def test_a_database_that_the_project_never_asks_for_is_worth_a_word(tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("DATABASES = {}\n")
+    variables = {"DATABASE_URL": "postgres://shop:hunter2hunter2@db/shop", "LANG": "C"}
+    (found,) = database_url_readers.unread(str(tmp_path), variables, DEFAULT)
+    assert (found.key, found.code) == ("DATABASE_URL", "url-not-read")
+    assert "hunter2" not in str(found)
+
+
+def test_the_database_that_the_deploy_offers_is_not(tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("DATABASES = {}\n")
+    assert database_url_readers.unread(str(tmp_path), {"DATABASE_URL": DEFAULT}, DEFAULT) == []

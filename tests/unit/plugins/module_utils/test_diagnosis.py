@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
 )
 
 SAMPLES = Path(__file__).with_name("journals")
+GUNICORN = "[2026-11-21 17:55:00 +0000] [7] [ERROR] "
+UVICORN = "ERROR:    "
 IMPROPERLY = "django.core.exceptions.ImproperlyConfigured"
 UNIT = "shop@0123456789ab.service"
 
@@ -226,10 +229,168 @@ def test_the_documentation_names_every_cause() -> None:
 def test_the_paths_of_environment_files_and_variables_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.env").write_text("API_KEY='from the file'\n")
     shown = (
-        f"EnvironmentFiles={tmp_path}/a.env (ignore_errors=no)\n"
+        f"EnvironmentFiles={tmp_path}/a.e*v (ignore_errors=no)\n"
         f"EnvironmentFiles={tmp_path}/none.env (ignore_errors=yes)\n"
         'Environment=A=1 "B=two words"\nRuntimeDirectory=shop/0123 more\n'
     )
     described = units.parse(shown)
-    assert described.environment() == {"A": "1", "B": "two words", "API_KEY": "from the file"}
+    environments = list(described.environments())
+    assert {"A": "1", "B": "two words"} in environments
+    assert {"API_KEY": "from the file"} in environments
     assert described.runtime_folders == ["/run/shop/0123/", "/run/more/"]
+
+
+# --- what somebody else has written into the journal -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARNING django.request: Not Found: /b psycopg.OperationalError: Connection refused",
+        "Not Found: /a MemoryError: x",
+        "Forbidden (CSRF cookie not set.): /WORKER TIMEOUT (pid:7)",
+        "[2026-11-21 17:55:00 +0000] [7] [WARNING] Not Found: /c Invalid HTTP_HOST header: 'x'",
+        ' - - [21/Nov/2026:17:55:00 +0000] "GET / HTTP/1.1" 200 5 "-" "django.db.utils.OperationalError: refused"',
+        "the search for WORKER TIMEOUT (pid:7) found nothing",
+        "somebody asked for redis.exceptions.ConnectionError: Error 111",
+    ],
+)
+def test_what_a_visitor_writes_is_no_finding(line: str) -> None:
+    assert first_of(line) == ("", "")
+
+
+def test_what_a_visitor_writes_hides_no_finding_either() -> None:
+    forged = "Not Found: /WORKER TIMEOUT (pid:9)"
+    assert first_of(forged, "[ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?")[0] == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "ERROR:    ", "[2026-11-21 17:55:00 +0000] [7] [ERROR] ", "ERROR shop.views: ", "[7] ERROR "]
+)
+def test_a_bare_exception_is_known_behind_what_logs_put_before_it(prefix: str) -> None:
+    assert first_of(f"{prefix}django.db.utils.OperationalError: no such table: cart") == ("missing_table", "cart")
+
+
+def test_an_access_line_is_no_part_of_the_exception_before_it() -> None:
+    access = ' - - [21/Nov/2026:17:55:00 +0000] "GET /x/?token=hunter2 HTTP/1.1" 500 145 "-" "curl"'
+    [finding] = diagnosis.of_journal(said(*raised("RuntimeError: boom", 'a.py", line 1, in f'), access))
+    assert finding.evidence == "RuntimeError: boom (a.py:1)"
+
+
+@pytest.mark.parametrize("kind", ["django.core.exceptions.PermissionDenied", "django.http.response.Http404"])
+def test_a_refusal_that_django_logs_is_no_finding(kind: str) -> None:
+    assert first_of(*raised(f"{kind}: no", 'a.py", line 1, in f')) == ("", "")
+
+
+# --- what says little by itself --------------------------------------------------------------------------------------
+
+
+def test_an_end_without_a_reason_shows_the_last_words() -> None:
+    entries = [
+        *said("[2026-11-21 17:55:00 +0000] [7] [INFO] Starting gunicorn"),
+        *said("Error: '/etc/shop/gunicorn.py' doesn't exist"),
+        *said(f"{UNIT}: Main process exited, code=exited, status=1/FAILURE", manager=True, at=2.0),
+        *said(f"{UNIT}: Start request repeated too quickly.", manager=True, at=3.0),
+    ]
+    first, second = diagnosis.in_order(diagnosis.of_journal(entries))
+    assert (first.cause, second.cause) == ("start_limit_hit", "exited")
+    assert first.evidence.endswith("It said last: Error: '/etc/shop/gunicorn.py' doesn't exist")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("Error: '/var/log/shop/error.log' isn't writable [FileNotFoundError(2, 'No such file')]", "log_permission"),
+        ("Error: can't chdir to '/srv/nowhere'", "chdir_failed"),
+        ("/srv/shop/venv/bin/python3: No module named gunicorn", "missing_module"),
+        (f"{GUNICORN}connection to ('127.0.0.1', 80) failed: [Errno 13] no", "socket_permission"),
+        (f"{UVICORN}[Errno 98] error while attempting to bind on address ('::', 80): already in use", "address_in_use"),
+        (f"{GUNICORN}Worker (pid:9) exited with code 5.", "exited"),
+    ],
+)  # fmt: skip
+def test_what_an_app_server_says_is_known(line: str, cause: str) -> None:
+    assert first_of(line)[0] == cause
+
+
+def test_the_stacks_that_were_mixed_up_are_a_wrong_entry_point() -> None:
+    text = "TypeError: ASGIHandler.__call__() missing 1 required positional argument: 'send'"
+    assert first_of(
+        *raised(text, '/srv/x/lib/python3.11/site-packages/gunicorn/workers/sync.py", line 1, in handle')
+    ) == (
+        "wrong_entry_point",
+        "ASGIHandler",
+    )
+
+
+def test_a_unit_with_bad_settings_says_which() -> None:
+    shown = {
+        "LoadState": "bad-setting",
+        "LoadError": 'org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad setting"',
+    }
+    [finding] = diagnosis.of_state(UNIT, shown)
+    assert finding.cause == "setup_failed"
+    assert finding.evidence.endswith(": Unit x has a bad setting")
+
+
+# --- all together ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def diagnose(monkeypatch: pytest.MonkeyPatch):
+    """Diagnose a unit that said this, in the state that the properties describe."""
+
+    def diagnose(entries: list[journal.Entry], domains: tuple[str, ...] = (), nginx: tuple = (), **properties: str):
+        described = {
+            UNIT: units.Description({"LoadState": "loaded", "ActiveState": "active", **properties}, []),
+            "nginx.service": units.Description({"LoadState": "loaded", "ActiveState": "active"}, []),
+        }
+        monkeypatch.setattr(units, "describe", lambda unit: described[unit])
+        monkeypatch.setattr(journal, "read", lambda unit, since: entries if unit == UNIT else list(nginx))
+        return [(one.cause, one.evidence) for one in diagnosis.diagnose(UNIT, 0, domains, error_log=None)]
+
+    return diagnose
+
+
+def monotonic(seconds_ago: float) -> str:
+    return str(int((time.clock_gettime(time.CLOCK_MONOTONIC) - seconds_ago) * 1_000_000))
+
+
+def test_what_kept_a_unit_from_starting_is_over_once_it_runs(diagnose) -> None:
+    entries = said(*raised("KeyError: 'API'", '<frozen os>", line 1, in __getitem__'), at=time.time() - 60)
+    assert diagnose(entries, ActiveEnterTimestampMonotonic=monotonic(30)) == []
+    assert diagnose(entries, ActiveEnterTimestampMonotonic=monotonic(90))[0][0] == "missing_variable"
+
+
+def test_a_unit_that_starts_again_and_again_is_not_well_in_between(diagnose) -> None:
+    entries = said(*raised("KeyError: 'API'", '<frozen os>", line 1, in __getitem__'), at=time.time() - 3)
+    assert diagnose(entries, ActiveEnterTimestampMonotonic=monotonic(1))[0][0] == "missing_variable"
+
+
+def test_a_request_that_failed_before_a_restart_still_counts(diagnose) -> None:
+    entries = said(*raised("sqlite3.OperationalError: no such table: x", 'a.py", line 1, in f'), at=time.time() - 60)
+    assert diagnose(entries, ActiveEnterTimestampMonotonic=monotonic(30))[0][0] == "missing_table"
+
+
+def test_a_name_that_is_none_of_the_site_s_is_rightly_refused(diagnose) -> None:
+    entries = said(
+        "ERROR django.security.DisallowedHost: Invalid HTTP_HOST header: '192.0.2.7'. You may need to add it"
+    )
+    assert diagnose(entries, domains=("shop.example.org",)) == []
+    assert diagnose(entries)[0][0] == "disallowed_host"
+
+
+def test_a_configuration_that_nginx_refuses_is_named_until_it_takes_one_up(diagnose) -> None:
+    refused = said('nginx: [emerg] unknown directive "bogus" in /etc/nginx/conf.d/x.conf:1', at=5.0)
+    reloaded = said("Reloaded nginx.service - A high performance web server.", manager=True, at=6.0)
+    assert diagnose([], ("shop.example.org",), tuple(refused))[0][0] == "nginx_config"
+    assert diagnose([], ("shop.example.org",), (*refused, *reloaded)) == []
+    assert diagnose([], (), tuple(refused)) == []
+
+
+def test_a_secret_is_masked_in_each_form_in_which_it_is_printed(diagnose) -> None:
+    entries = said(
+        *raised("""ValueError: CANARY "q\\'x and CANARYpw/x and GET /?token=CANARYQ1""", 'a.py", line 1, in f')
+    )
+    environment = """'TOKEN_A=CANARY "q'"'"'x' DATABASE_URL=postgres://u:CANARYpw/x@h/db"""
+    [(_cause, evidence)] = diagnose(entries, Environment=environment)
+    assert "CANARY" not in evidence

@@ -201,6 +201,18 @@ BAD_FILES = [
     # systemd drops a variable, a line or the file
     (b"A=1\nB=\0\n", [("nul-byte", "", 2)]),
     (b"A=1\nB=\xff\n", [("invalid-utf8", "B", 2)]),
+    (
+        b"A=1\r\nA=2\r\n2B=1\n\nnothing\n\nC=\0\nD=\0\nexport E=1\n",
+        [
+            ("carriage-return", "", 1),
+            ("duplicate-key", "A", 2),
+            ("invalid-name", "", 3),
+            ("not-an-assignment", "", 5),
+            ("nul-byte", "", 7),
+            ("export", "E", 9),
+        ],
+    ),
+    ("A=1\r\n2B=2\r\n".encode("utf-16"), [("nul-byte", "", 1)]),
     (b"\xef\xbb\xbfA=1\n", [("bom", "A", 1)]),
     (b"\xef\xbb\xbf# comment\nA=1\n", [("bom", "", 1)]),
     (b"A=1\n\xef\xbb\xbfB=2\n", [("bom", "B", 2)]),

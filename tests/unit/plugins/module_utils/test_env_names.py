@@ -14,6 +14,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.env_names import
         ("SECERT_KEY", "SECRET_KEY"),
         ("SECRETKEY", "SECRET_KEY"),
         ("secret_key", "SECRET_KEY"),
+        ("databse_url", "DATABASE_URL"),
         ("DJANGO_SECRT_KEY", "DJANGO_SECRET_KEY"),
         ("ALLOWED_HOST", "ALLOWED_HOSTS"),
         ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
@@ -43,4 +44,6 @@ def test_names_of_the_sites_own(key):
 def test_a_name_in_a_schema_is_known_and_can_be_meant():
     assert judge_names(["CARGO_YARD"], ["CARGO_YARD"]) == []
     assert [each.message for each in judge_names(["CARGO_YRAD"], ["CARGO_YARD"])] == ["did you mean CARGO_YARD"]
+    assert [each.message for each in judge_names(["MY_KEY"], ["my_key"])] == ["did you mean my_key"]
+    assert [each.message for each in judge_names(["CARGO_YRAD"], ["cargo_yard"])] == ["did you mean cargo_yard"]
     assert judge_names(["SECRET_KEYS"], {"SECRET_KEYS", *KNOWN_NAMES}) == []

@@ -16,14 +16,37 @@ def codes(findings):
     return [finding.code for finding in findings]
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("0600", 0o600), ("640", 0o640), ("0o660", 0o660), (0o600, 0o600)])
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("0600", 0o600), ("640", 0o640), ("0o660", 0o660), (0o600, 0o600), (0o640, 0o640), (0o440, 0o440)],
+)
 def test_modes(mode, expected):
     assert env_place.parse_mode(mode) == expected
 
 
-@pytest.mark.parametrize("mode", ["0644", "0604", "u=rw", "0608", "", "04600", 600, -1])
-def test_refuses_modes_that_are_none_or_open_to_everybody(mode):
-    with pytest.raises(ValueError, match="mode"):
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("0644", "leave nothing to others"),
+        ("0604", "leave nothing to others"),
+        ("04600", "octal digits in quotes"),
+        ("u=rw", "octal digits in quotes"),
+        ("0608", "octal digits in quotes"),
+        ("", "octal digits in quotes"),
+        (None, "octal digits in quotes"),
+        (True, "octal digits in quotes"),
+        (0.6, "octal digits in quotes"),
+        (["x"], "octal digits in quotes"),
+        (600, "the number 600, .* in quotes, '0600'"),
+        (640, "the number 640, .* in quotes, '0640'"),
+        # Read as it stands it would be 0620.
+        (400, "the number 400, .* in quotes"),
+        (0o644, "the number 420, in octal digits 0644: .* nothing to others"),
+        (-1, "the number -1"),
+    ],
+)
+def test_refuses_modes_that_are_none_or_open_to_everybody(mode, words):
+    with pytest.raises(ValueError, match=words):
         env_place.parse_mode(mode)
 
 
@@ -180,6 +203,19 @@ def test_a_file_lies_apart_from_what_others_get(tmp_path, path, expected):
     assert codes(env_place.judge_apart(str(tmp_path / path), folders)) == expected
     behind = {"source": str(tmp_path / "to-src"), "static": str(tmp_path / "to-src/static")}
     assert codes(env_place.judge_apart(str(tmp_path / path), behind)) == expected
+
+
+def test_a_mistyped_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    folders = {"source": str(tmp_path / "scr"), "static": str(tmp_path / "file"), "media": str(tmp_path / "media")}
+    (tmp_path / "media").mkdir()
+    findings = env_place.judge_apart(str(tmp_path / "site.env"), folders)
+    assert [(each.code, each.level) for each in findings] == [
+        ("source-missing", "warning"),
+        ("static-missing", "warning"),
+    ]
+    assert f"{tmp_path}/scr does not exist" in findings[0].message
+    assert f"{tmp_path}/file is not a folder" in findings[1].message
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path):

@@ -24,25 +24,25 @@ def codes(findings):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"name": "A", "pattern": "("}, ["entry 0 (A)", "pattern is no regular expression", "position 0"]),
-        ({"name": "A", "pattern": 7}, ["entry 0 (A)", "pattern"]),
-        ({"name": "A", "type": "choice"}, ["entry 0 (A)", "allowed"]),
-        ({"name": "A", "type": "choice", "allowed": []}, ["entry 0 (A)", "allowed"]),
-        ({"name": "A", "type": "number"}, ["entry 0 (A)", "type", "bool, int, port"]),
-        ({"name": "A", "type": ["int"]}, ["entry 0 (A)", "type"]),
-        ({"name": "A", "allowed": "b"}, ["entry 0 (A)", "allowed", "list"]),
-        ({"name": "A", "allowed": [1]}, ["entry 0 (A)", "allowed", "quotes"]),
-        ({"name": "A", "forbidden": [True]}, ["entry 0 (A)", "forbidden"]),
-        ({"name": "A", "min_length": -1}, ["entry 0 (A)", "min_length"]),
-        ({"name": "A", "min_length": "8"}, ["entry 0 (A)", "min_length"]),
-        ({"name": "A", "min_length": True}, ["entry 0 (A)", "min_length"]),
-        ({"name": "A", "required": "yes"}, ["entry 0 (A)", "required"]),
-        ({"name": "A", "patern": "b"}, ["entry 0 (A)", "patern", "pattern"]),
-        ({"name": "1A"}, ["entry 0 (1A)", "name"]),
-        ({"name": "A\n"}, ["entry 0:", "name"]),
-        ({"name": 7}, ["entry 0:", "name"]),
-        ({}, ["entry 0:", "name"]),
-        ("A", ["entry 0:", "dictionary"]),
+        ({"name": "A", "pattern": "("}, ["entry 1 (A)", "pattern is no regular expression", "position 0"]),
+        ({"name": "A", "pattern": ["7"]}, ["entry 1 (A)", "pattern"]),
+        ({"name": "A", "type": "choice"}, ["entry 1 (A)", "allowed"]),
+        ({"name": "A", "type": "choice", "allowed": []}, ["entry 1 (A)", "allowed"]),
+        ({"name": "A", "type": "number"}, ["entry 1 (A)", "type", "bool, int, port"]),
+        ({"name": "A", "type": ["int"]}, ["entry 1 (A)", "type"]),
+        ({"name": "A", "allowed": {"b": 1}}, ["entry 1 (A)", "allowed", "list"]),
+        ({"name": "A", "allowed": ["b", True]}, ["entry 1 (A)", "allowed", "quotes"]),
+        ({"name": "A", "forbidden": [True]}, ["entry 1 (A)", "forbidden"]),
+        ({"name": "A", "min_length": -1}, ["entry 1 (A)", "min_length"]),
+        ({"name": "A", "min_length": "long"}, ["entry 1 (A)", "min_length"]),
+        ({"name": "A", "min_length": True}, ["entry 1 (A)", "min_length"]),
+        ({"name": "A", "required": "perhaps"}, ["entry 1 (A)", "required"]),
+        ({"name": "A", "patern": "b"}, ["entry 1 (A)", "patern", "pattern"]),
+        ({"name": "1A"}, ["entry 1 (1A)", "name"]),
+        ({"name": "A\n"}, ["entry 1:", "name"]),
+        ({"name": 7}, ["entry 1:", "name"]),
+        ({}, ["entry 1:", "name"]),
+        ("A", ["entry 1:", "dictionary"]),
     ],
 )
 def test_a_broken_entry_is_named(entry, words):
@@ -59,12 +59,12 @@ def test_a_schema_that_is_no_list(raw):
 
 def test_all_problems_are_told_at_once():
     _schema, problems = env_schema.read([{"name": "A", "type": "x", "pattern": "["}, {"name": "B"}, {"name": ""}])
-    assert [problem.split(":")[0] for problem in problems] == ["entry 0 (A)", "entry 0 (A)", "entry 2 ()"]
+    assert [problem.split(":")[0] for problem in problems] == ["entry 1 (A)", "entry 1 (A)", "entry 3 ()"]
 
 
 def test_a_name_that_is_there_twice():
     _schema, problems = env_schema.read([{"name": "A"}, {"name": "B"}, {"name": "A"}])
-    assert problems == ["entry 0 (A): the name is there more than once"]
+    assert problems == ["entry 1 (A): the name is there more than once"]
 
 
 def test_null_is_as_good_as_nothing():
@@ -72,6 +72,25 @@ def test_null_is_as_good_as_nothing():
         [{"name": "A", "pattern": None, "allowed": None, "min_length": None, "type": None}]
     )
     assert (schema, problems) == ((env_schema.Variable("A"),), [])
+
+
+@pytest.mark.parametrize(
+    ("word", "written", "meant"),
+    [
+        ("required", "yes", True),
+        ("required", "no", False),
+        ("required", 1, True),
+        ("pattern", 7, "7"),
+        ("allowed", [1, 0.5, "b"], ("1", "0.5", "b")),
+        ("allowed", "b,c", ("b", "c")),
+        ("forbidden", [0], ("0",)),
+        ("min_length", "8", 8),
+    ],
+)
+def test_words_are_converted_as_ansible_converts_options(word, written, meant):
+    entry = {"name": "A", word: written}
+    assert env_schema.read([entry]) == ((env_schema.Variable("A", **{word: meant}),), [])
+    assert entry[word] == written
 
 
 @pytest.mark.parametrize(

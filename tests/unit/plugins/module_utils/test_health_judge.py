@@ -19,6 +19,7 @@ DOCUMENT = {
     "note": None,
     "checks": [{"name": "database", "up": True}, {"name": "cache", "up": False}],
     "names": {"grüß": "dich"},
+    "versions": {"django.contrib": 5, "a.b.c": {"d": 1}},
 }
 
 
@@ -34,6 +35,7 @@ def judge(body, expected):
         {"workers": 2.0},
         {"checks.0.up": True, "checks.1.up": False},
         {"names.grüß": "dich"},
+        {r"versions.django\.contrib": 5, r"versions.a\.b\.c.d": 1},
     ],
 )
 def test_the_values_that_are_expected(expected):
@@ -56,6 +58,8 @@ def test_the_values_that_are_expected(expected):
         ({"checks.2.up": True}, "checks.2.up is missing: checks has 2 items"),
         ({"checks.one": True}, "checks.one is missing: checks has 2 items"),
         ({"checks.0.down": True}, "checks.0.down is missing: checks.0 has name, up"),
+        ({"versions.django.contrib": 5}, "versions has django.contrib, a.b.c"),
+        ({r"versions.a\.b\.c.e": 1}, r"versions.a\.b\.c.e is missing: versions.a\.b\.c has d"),
         ({"status.0": "o"}, 'status.0 is missing: status is "ok"'),
     ],
 )

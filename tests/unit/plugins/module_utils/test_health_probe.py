@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import os
 import re
@@ -14,9 +15,11 @@ import socket
 import struct
 import threading
 import time
+import zlib
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import health_probe
+from ansible_collections.switchyard.django.plugins.module_utils.health_judge import Problem
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     CLASSES,
     EventsCheck,
@@ -219,6 +222,13 @@ def test_the_query_of_a_redirect_stays_out_of_the_evidence(serve):
     assert "hunter2" not in repr(attempt)
 
 
+def test_the_query_that_a_page_quotes_stays_out_of_the_evidence(serve):
+    page = "<h1>Page not found (404)</h1>Request URL: http://shop.example/gone/?token=hunter2&amp;a=b Using the URLconf"
+    attempt = probe_once(serve(answers("404 Not Found", page)).target, HttpCheck("/gone/?token=hunter2&a=b"), QUICK)
+    assert "http://shop.example/gone/?… Using the URLconf" in attempt.evidence
+    assert "hunter2" not in repr(attempt)
+
+
 # -- content -----------------------------------------------------------------------------------------------------------
 
 
@@ -253,6 +263,46 @@ def test_a_chunked_answer_in_another_charset_is_read(serve):
 def test_an_unknown_charset_does_no_harm(serve):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=idna\r\nContent-Length: 2\r\n\r\n"
     assert probe_once(serve(sends(head + b"ok")).target, HttpCheck(body_contains="ok"), QUICK).ok
+
+
+WELL = b"all is well"
+
+
+def raw_deflate(page):
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(page) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(WELL)),
+        ("X-GZIP", gzip.compress(WELL)),
+        ("deflate", zlib.compress(WELL)),
+        ("deflate", raw_deflate(WELL)),
+        ("identity", WELL),
+        ("gzip", WELL),
+    ],
+)
+def test_a_body_that_comes_compressed_is_read(serve, coding, body):
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    attempt = probe_once(serve(sends(head.encode() + body)).target, HttpCheck(body_pattern="^all is well$"), QUICK)
+    assert attempt.ok, attempt.evidence
+
+
+def test_what_is_decompressed_has_a_limit(serve):
+    bomb = gzip.compress(b"x" * 20 * 1024 * 1024 + b"the end")
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    server = serve(sends(head.encode() + bomb))
+    assert probe_once(server.target, HttpCheck(body_pattern="^x{1048576}$"), QUICK).ok
+
+
+def test_no_compression_is_asked_for_unless_a_header_asks(serve):
+    server = serve(answers("200 OK"))
+    probe_once(server.target, HttpCheck(), QUICK)
+    probe_once(server.target, HttpCheck(headers={"accept-encoding": "gzip"}), QUICK)
+    sent = [re.findall(r"(?i)\r\naccept-encoding: (.*)\r\n", request) for request in server.requests]
+    assert sent == [["identity"], ["gzip"]]
 
 
 def test_head_reads_no_body(serve):
@@ -315,6 +365,15 @@ def test_no_socket(tmp_path):
     assert failure_of(Target(unix_socket=str(tmp_path / "missing.sock"))) == "no_socket"
     (tmp_path / "file").touch()
     assert failure_of(Target(unix_socket=str(tmp_path / "file" / "x.sock"))) == "no_socket"
+
+
+@pytest.mark.parametrize(("kind", "make"), [("a plain file", "touch"), ("a folder", "mkdir")])
+def test_what_is_no_socket_is_named(tmp_path, kind, make):
+    getattr(tmp_path / "x.sock", make)()
+    attempt = probe_once(Target(unix_socket=str(tmp_path / "x.sock")), HttpCheck(), QUICK)
+    assert (attempt.failure, attempt.evidence) == ("no_socket", f"it is {kind}, not a socket")
+    assert "stale" not in attempt.hint
+    assert "unix_socket" in attempt.hint
 
 
 def test_permission(serve):
@@ -923,15 +982,16 @@ def test_the_latency_limit_is_not_for_events(serve):
 
 
 def test_giving_up_says_why_and_what_was_met_last(serve):
-    reasons = iter([None, "shop.service has failed (result exit-code, exit status 1)"])
+    reasons = iter([None, Problem("unit_failed", "shop.service has failed (result timeout)", "Mend it.")])
     report = probe(serve(ERROR).target, [HttpCheck()], limits(), give_up=lambda: next(reasons))
     assert (report.ok, report.failure, report.attempt_count) == (False, "unit_failed", 2)
     assert report.evidence.startswith("shop.service has failed")
     assert "server_error: HTTP/1.1 500" in report.evidence
+    assert report.hint == "Mend it."
 
 
 def test_nothing_gives_up_on_success(serve):
-    assert probe(serve(OK).target, [HttpCheck()], limits(), give_up=lambda: "gone").ok
+    assert probe(serve(OK).target, [HttpCheck()], limits(), give_up=lambda: Problem("unit_failed", "gone")).ok
 
 
 def test_nothing_to_ask():
@@ -969,6 +1029,8 @@ INJECTION = "/\r\nX-Evil: 1"
         (lambda: HttpCheck(method="HEAD", body_contains="x"), "no body"),
         (lambda: HttpCheck(body_pattern="("), "not a regular expression"),
         (lambda: HttpCheck(statuses=()), "at least one status"),
+        (lambda: HttpCheck(statuses=(200, 9999)), "status: 9999 is no status of HTTP"),
+        (lambda: HttpCheck(statuses=(99,)), "status: 99 is no status of HTTP"),
         (lambda: Target(host="a\r\nb", port=80), "host: "),
         (lambda: Target(host="a b", port=80), "host: "),
         (lambda: Target(host="shop.example"), "port: 0"),
@@ -1002,6 +1064,14 @@ def test_bad_input_is_refused(make, message):
 def test_a_refused_header_does_not_show_its_value():
     with pytest.raises(ValueError) as error:
         HttpCheck(headers={"Authorization": "Bearer hunter2\n"})
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("make", [HttpCheck, WebSocketCheck, EventsCheck])
+def test_the_query_of_a_path_is_never_shown(make):
+    assert str(make("/loop?token=hunter2")).endswith(" /loop?…")
+    with pytest.raises(ValueError, match="path: ") as error:
+        make("/loop?token=hunter2 ")
     assert "hunter2" not in str(error.value)
 
 

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils.masking import mask
 from hypothesis import given
@@ -66,3 +68,24 @@ def test_no_secret_survives_in_any_text(variables, data):
     text = "".join(data.draw(st.lists(parts, max_size=6)))
     masked = mask(text, variables)
     assert not [value for value in variables.values() if value in masked]
+
+
+@pytest.mark.parametrize("name", ["DB_PWD", "STRIPE_AUTH", "SESSION_COOKIE", "SMTP_PW"])
+def test_short_spellings_of_a_secret_s_name_are_known(name):
+    assert mask("it says hunter2hunter2!", {name: "hunter2hunter2"}) == "it says ********!"
+
+
+@pytest.mark.parametrize("name", ["PWD", "AUTH_USER_MODEL", "COOKIE_DOMAIN", "AUTHOR"])
+def test_what_only_sounds_like_one_is_evidence(name):
+    assert mask("in accounts.User", {name: "accounts.User"}) == "in accounts.User"
+
+
+def test_a_value_is_hidden_in_the_forms_in_which_programs_print_it():
+    secret = 'it\'s "so"\nsecret-in-lines'
+    for printed in (repr(secret), json.dumps(secret), secret.splitlines()[1]):
+        assert "secret-in" not in mask(printed, {"API_KEY": secret})
+    assert "p@ss" not in mask("no p@ssword1", {"DATABASE_URL": "postgres://u:p%40ssword1@db/x"})
+
+
+def test_a_password_in_a_url_may_hold_a_slash():
+    assert mask("postgres://u:hunter2/x@h/db", {}) == "postgres://u:********@h/db"

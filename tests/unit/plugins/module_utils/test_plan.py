@@ -272,7 +272,14 @@ def test_what_the_deploy_gives_by_itself_satisfies_a_schema():
 
 def test_a_broken_schema_is_refused_by_its_own_name():
     (problem,) = environment_problems({}, site_env_schema=[{"name": "A", "pattern": "("}])
-    assert problem.startswith("site_env_schema: entry 0 (A)")
+    assert problem.startswith("site_env_schema: entry 1 (A)")
+
+
+def test_a_schema_is_read_as_the_module_reads_it():
+    schema = [{"name": "WORKERS", "required": "yes", "allowed": [2, 4]}]
+    assert environment_problems({"WORKERS": 4}, site_env_schema=schema) == []
+    assert len(environment_problems({"WORKERS": 3}, site_env_schema=schema)) == 1
+    assert len(environment_problems({}, site_env_schema=schema)) == 1
 
 
 def test_a_name_that_is_almost_a_known_one_is_worth_a_warning():

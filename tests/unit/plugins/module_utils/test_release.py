@@ -533,28 +533,3 @@ def test_a_twin_whose_making_was_cut_off_is_made_anew(layout, proven):
     assert state.manifest(layout, other)
     assert not list(layout.record(other).rglob("left-over*"))
     assert os.listdir(layout.release(other)) == os.listdir(layout.release(ID))
-
-
-# --- a database that nobody asks for ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def project(layout):
-    code = layout.code(ID)
-    code.mkdir(parents=True)
-    (code / "settings.py").write_text("DATABASES = {}\n")
-    return code
-
-
-def test_a_database_that_the_project_never_asks_for_is_worth_a_word(layout, project):
-    layout.environment("e1").write_text("DATABASE_URL=postgres://shop:hunter2hunter2@db/shop\n")
-    (said,) = release.unread_database(layout, wanted())
-    assert said.startswith("site_env.DATABASE_URL: ")
-    assert "hunter2" not in said
-    (project / "settings.py").write_text("import dj_database_url\n")
-    assert release.unread_database(layout, wanted()) == []
-
-
-def test_the_database_that_the_deploy_offers_is_not(layout, project):
-    layout.environment("e1").write_text(f"DATABASE_URL=sqlite:///{layout.data}/db.sqlite3\n")
-    assert release.unread_database(layout, wanted()) == []

@@ -211,10 +211,10 @@ def test_a_schema_judges_what_is_written_and_what_is_there(run, path):
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
-        ([{"name": "A"}, {"name": "B", "pattern": "("}], ["schema: entry 1 (B)", "pattern"]),
-        ([{"name": "B", "type": "choice"}], ["schema: entry 0 (B)", "allowed"]),
-        ([{"name": "B"}, {"name": "B"}], ["schema: entry 0 (B)", "more than once"]),
-        ([{"name": "B-C"}], ["schema: entry 0 (B-C)", "name"]),
+        ([{"name": "A"}, {"name": "B", "pattern": "("}], ["schema: entry 2 (B)", "pattern"]),
+        ([{"name": "B", "type": "choice"}], ["schema: entry 1 (B)", "allowed"]),
+        ([{"name": "B"}, {"name": "B"}], ["schema: entry 1 (B)", "more than once"]),
+        ([{"name": "B-C"}], ["schema: entry 1 (B-C)", "name"]),
         ([{"name": "B", "type": "number"}], ["number"]),
         ([{"name": "B", "patern": "b"}], ["patern"]),
         ([{"type": "int"}], ["name"]),
@@ -277,6 +277,23 @@ def test_a_url_that_the_project_never_reads(run, tmp_path):
     assert codes(run(source=str(source))) == []
 
 
+@pytest.mark.parametrize("key", ["DJANGO_DATABASE_URL", "DB_URL", "DATABASE_URI"])
+def test_a_url_of_another_name_that_the_project_never_reads(run, tmp_path, key):
+    (tmp_path / "src").mkdir()
+    result = write(run, {key: f"postgres://site:{CANARY}@localhost/site"}, source=str(tmp_path / "src"))
+    assert [(each["key"], each["code"]) for each in result["findings"]] == [(key, "url-not-read")]
+
+
+def test_a_source_that_is_not_there(run, tmp_path):
+    assert codes(write(run, {"DATABASE_URL": "mysql://h/n"}, source=str(tmp_path / "scr"))) == ["source-missing"]
+
+
+def test_numbers_in_a_schema(run):
+    schema = [{"name": "WORKERS", "required": "yes", "allowed": [2, 4]}]
+    assert codes(write(run, {"WORKERS": 3}, schema=schema)) == ["not-allowed"]
+    assert codes(write(run, {"WORKERS": 4}, schema=schema)) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -327,6 +344,23 @@ def test_a_symbolic_link_is_not_written_through(run, path, tmp_path):
     ("options", "words"),
     [
         ({"mode": "0644"}, "mode: the mode must leave nothing to others"),
+        ({"mode": None}, "mode: the mode is not written as octal digits"),
+        ({"mode": 0.6}, "mode: the mode is not written as octal digits"),
+        ({"mode": ["x"]}, "mode: the mode is not written as octal digits"),
+        ({"mode": True}, "mode: the mode is not written as octal digits"),
+        ({"mode": 600}, "mode: the mode without quotes is the number 600"),
+        ({"path": "rel.env"}, "path: 'rel.env' is not an absolute path"),
+        ({"path": ""}, "path: '' is not an absolute path"),
+        ({"source": "src"}, "source: 'src' is not an absolute path"),
+        ({"static_root": ""}, "static_root: '' is not an absolute path"),
+        ({"media_root": "media"}, "media_root: 'media' is not an absolute path"),
+        ({"owner": ""}, "owner: it is empty"),
+        ({"group": " "}, "group: it is empty"),
+        ({"systemd_version": -3}, "systemd_version: -3 is no version"),
+        ({"required_together": ["A"]}, "required_together: it is a list of lists"),
+        ({"required_one_of": ["A", "B"]}, "required_one_of: it is a list of lists"),
+        ({"mutually_exclusive": "A,B"}, "mutually_exclusive: it is a list of lists"),
+        ({"schema": [{"name": "A", "allowed": [True]}]}, "schema: entry 1 (A): allowed"),
         ({"mode": "u=rw"}, "mode: the mode is not written as octal digits"),
         ({"state": "validated", "variables": {"A": CANARY}}, "state=present"),
         ({"state": "present"}, "variables"),
@@ -339,6 +373,17 @@ def test_wrong_options(run, options, words):
     result = run(**options)
     assert result["failed"] is True
     assert words in result["msg"]
+
+
+def test_wrong_options_are_named_at_once(run):
+    message = run(path="rel.env", owner="", mode=600, systemd_version=0, schema=[{"name": "1"}])["msg"]
+    assert [line.split(":")[0] for line in message.splitlines()] == [
+        "path",
+        "owner",
+        "mode",
+        "systemd_version",
+        "schema",
+    ]
 
 
 def test_no_value_in_the_invocation_and_yet_the_messages_are_whole(run, path):

@@ -21,7 +21,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append(dict(self.headers))
         known = self.headers["Host"] == "shop.example"
         body = b"all is well" if known else b"<h1>Bad Request (400)</h1>"
-        self.send_response(200 if known else 400)
+        self.send_response(self.server.status if known else 400)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -33,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def site():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen = []
+    server.seen, server.status, server.location = [], 200, ""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -91,6 +93,17 @@ def test_secret_headers_are_sent_and_not_shown(site, run):
     sent = site.seen[0]
     assert (sent["Authorization"], sent["X-Forwarded-Proto"], sent["X-Number"]) == ("Bearer hunter2", "https", "7")
     assert "hunter2" not in output
+
+
+def test_a_query_is_sent_and_not_shown(site, run):
+    site.status, site.location = 302, "https://a.example/login?next=hunter2"
+    code, result, _output = run(port=site.server_port, virtual_host="shop.example", path="/loop?a=hunter2", patience=0)
+    assert (code, result["failure"]) == (1, "redirect")
+    assert result["attempts"][0]["check"] == "GET /loop?…"
+    assert result["msg"].startswith(f"GET /loop?… over 127.0.0.1:{site.server_port}: redirect: ")
+    assert "https://a.example/login?… Probe the URL" in result["msg"]
+    del result["invocation"]
+    assert "hunter2" not in json.dumps(result)
 
 
 def test_websocket_path_adds_a_handshake(site, run):
@@ -152,6 +165,23 @@ def test_a_unit_that_does_not_exist_ends_the_wait(run, tmp_path, monkeypatch):
         ({"port": 80, "unix_socket": "/run/x"}, "mutually exclusive"),
         ({"port": 80, "path": "/\r\nX-Evil: 1"}, "path: "),
         ({"port": 80, "virtual_host": "a\r\nX-Evil: 1"}, "control character"),
+        ({"port": 80, "virtual_host": "bad host"}, "virtual_host: 'bad host' is not a valid Host"),
+        ({"port": 80, "virtual_host": ""}, "virtual_host: '' is not a valid Host"),
+        ({"port": 80, "virtual_host": "bad host", "tls": True}, "virtual_host: 'bad host' is not a valid Host"),
+        ({"port": 80, "virtual_host": "[a", "tls": True}, "virtual_host: '[a' has no name"),
+        ({"port": 80, "virtual_host": ":443", "tls": True}, "virtual_host: ':443' has no name"),
+        ({"port": 80, "host": "bad host", "tls": True}, "host: 'bad host' is neither"),
+        ({"port": 80, "headers": {"X-A": "ä"}}, "headers: the value of X-A contains a letter beyond ASCII"),
+        ({"port": 80, "secret_headers": {"X-Key": "ä"}}, "secret_headers: the value of X-Key contains a letter"),
+        ({"port": 80, "secret_headers": {"X-Key": None}}, "secret_headers: the value of X-Key is neither a text nor"),
+        ({"port": 80, "headers": {"X-A": ["b"]}}, "headers: the value of X-A is neither a text nor a number"),
+        ({"port": 80, "response_headers": {"X-A": None}}, "response_headers: the value of X-A is neither a text nor"),
+        ({"port": 80, "ca_path": "/nowhere.pem"}, "ca_path: it counts with TLS alone; set tls to true"),
+        ({"port": 80, "server_name": "shop.example"}, "server_name: it counts with TLS alone"),
+        ({"port": 80, "validate_certs": False}, "validate_certs: it counts with TLS alone"),
+        ({"port": 80, "events_timeout": 3}, "events_path"),
+        ({"port": 80, "websocket_subprotocols": ["a"]}, "websocket_subprotocols: there is no handshake"),
+        ({"port": 80, "status": [200, 9999]}, "status: 9999 is no status of HTTP"),
         ({"port": 80, "headers": {"host": "a"}}, "headers: host goes into the option virtual_host"),
         ({"port": 80, "headers": {"Cookie": "a=b"}}, "headers: Cookie goes into the option secret_headers"),
         (

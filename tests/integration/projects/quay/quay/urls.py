@@ -66,7 +66,7 @@ def crash(request: HttpRequest) -> None:
 
 
 def leave(request: HttpRequest) -> None:
-    os._exit(1)
+    os._exit(int(request.GET.get("code", "0")))
 
 
 def flags(request: HttpRequest) -> HttpResponse:

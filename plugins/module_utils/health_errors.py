@@ -38,6 +38,10 @@ _NO_SOCKET_HINT = "Name in unix_socket the socket itself, as the application ser
 _TLS_ALERT = "\x15\x03"
 
 
+# With a goodbye and without one: which of them shows is a matter of moments.
+_CLOSED_BY_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
 def explain(error: Exception, stage: Stage, waited: str) -> Problem:
     """Which failure an exception stands for. The order matters: RemoteDisconnected is a BadStatusLine as well."""
     if isinstance(error, (TimeoutError, socket.timeout)):
@@ -46,7 +50,7 @@ def explain(error: Exception, stage: Stage, waited: str) -> Problem:
     # UnicodeError: a name that cannot be written as a DNS name at all.
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return Problem("dns", _text(error))
-    if isinstance(error, ssl.SSLEOFError) and stage is Stage.ANSWER:
+    if isinstance(error, _CLOSED_BY_TLS) and stage is Stage.ANSWER:
         return Problem("reset", "the connection was closed without an answer")
     if isinstance(error, ssl.SSLError) or stage is Stage.TLS:
         return _explain_tls(error)
@@ -74,7 +78,7 @@ def explain(error: Exception, stage: Stage, waited: str) -> Problem:
 def _explain_tls(error: Exception) -> Problem:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Problem(_BY_VERIFY_CODE.get(error.verify_code, "tls_untrusted"), printable(error.verify_message))
-    if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
+    if isinstance(error, (*_CLOSED_BY_TLS, ConnectionError)):
         return Problem("tls_handshake", "the server closed the connection in the TLS handshake")
     reason = getattr(error, "reason", None) or _text(error)
     return Problem("tls_handshake", printable(reason), _NOT_TLS_HINT if reason in _NOT_TLS else "")

@@ -224,11 +224,12 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: The folder of the environment files is root's
+- name: The folders are there, that of the environment files root's
   ansible.builtin.file:
-    path: /etc/example
+    path: "{{ item }}"
     state: directory
     mode: '0755'
+  loop: [/etc/example, /srv/example/src, /srv/example/static, /srv/example/media]
 
 - name: The site's environment file is written
   switchyard.django.env_file:

@@ -217,7 +217,8 @@ def test_a_new_version_with_the_same_dependencies(host: Host, project: Path) -> 
         new = succeeded(run)
         assert host.sh(f"systemctl is-active liveboard@{old}").strip() == "active", "it lives on for its connections"
         host.sh("systemctl daemon-reload")  # as any package may do meanwhile
-        host.sh(f"for i in $(seq 40); do systemctl is-active -q liveboard@{old} || break; sleep 0.5; done")
+        ended = f'[ "$(systemctl is-active liveboard@{old})" = inactive ]'
+        host.sh(f"for i in $(seq 80); do {ended} && break; sleep 0.5; done")
     assert host.sh(f"systemctl is-active liveboard@{old}", check=False).strip() == "inactive"
     assert host.sh(f"systemctl is-active liveboard@{new}").strip() == "active"
     assert failures == []

@@ -13,6 +13,7 @@ import ssl
 import threading
 
 import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import health_errors
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     CLASSES,
     HttpCheck,
@@ -21,6 +22,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
     WebSocketCheck,
     probe_once,
 )
+from ansible_collections.switchyard.django.plugins.module_utils.http_connection import Stage
 from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -238,3 +240,12 @@ def test_the_origin_over_tls_is_https(authority):
         check = WebSocketCheck("/ws/", headers={"Host": "shop.example"})
         assert ask(port, Tls("shop.example", str(authority.path)), check).failure == "no_upgrade"
     assert b"\r\nOrigin: https://shop.example\r\n" in seen[0]
+
+
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError])
+def test_whichever_way_a_broken_handshake_shows_it_is_one_thing(kind):
+    problem = health_errors.explain(kind("closed"), Stage.TLS, "1.0 s")
+    assert (problem.failure, problem.evidence) == (
+        "tls_handshake",
+        "the server closed the connection in the TLS handshake",
+    )

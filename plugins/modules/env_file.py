@@ -224,12 +224,11 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: The folders are there, that of the environment files root's
+- name: The folder of the environment files is root's
   ansible.builtin.file:
-    path: "{{ item }}"
+    path: /etc/example
     state: directory
     mode: '0755'
-  loop: [/etc/example, /srv/example/src, /srv/example/static, /srv/example/media]
 
 - name: The site's environment file is written
   switchyard.django.env_file:

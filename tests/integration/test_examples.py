@@ -19,9 +19,12 @@ from controller import ROOT, Host
 MODULES = ("env_file", "health_probe", "service_diagnosis_info")
 DOMAIN = "shop.example.com"
 
-# What the examples take for granted: a unit that somebody made by hand, and HTTPS with an authority of one's own.
+# What the examples take for granted: a project's folders, a unit that somebody made by hand, and HTTPS with an
+# authority of one's own.
 PREPARED = f"""
 set -e
+mkdir -p /srv/example/src/example /srv/example/static /srv/example/media
+echo 'DATABASES = {{"default": dj_database_url.config()}}' > /srv/example/src/example/settings.py
 cat > /etc/systemd/system/gunicorn.service <<'END'
 [Service]
 ExecStart=/bin/sleep infinity

@@ -37,7 +37,7 @@ class Finding:
     """A cause, the line that shows it, and what to do about it.
 
     :param subject: what it is about: the module, the variable, the table, the path; empty where the line names none
-    :param source: journal, systemd, nginx or probe
+    :param source: journal, systemd or nginx
     :param at: when it was seen last, in seconds since 1970
     """
 
@@ -50,7 +50,7 @@ class Finding:
     count: int = 1
 
     def __str__(self) -> str:
-        words = causes.CAUSES[self.cause].words if self.cause in causes.CAUSES else self.cause
+        words = causes.CAUSES[self.cause].words
         return f"{words[:1].upper()}{words[1:]}: {self.evidence.rstrip('.')}. {self.hint}"
 
 

@@ -39,6 +39,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
+# How far back the journal is asked why an instance went away after its gate, in seconds.
 LATELY = 120
 WELCOME = Limits(connect_timeout=2, read_timeout=10, deadline=10, interval=0.2)
 # nginx takes up a new configuration some time after it was told to.

@@ -17,7 +17,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     journal,
     nginx_log,
     tracebacks,
-    units,
+    unit_description,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.masking import mask
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import printable
@@ -61,7 +61,7 @@ def diagnose(
 
     :param domains: the names by which visitors come through nginx, where they do
     """
-    described = units.describe(unit)
+    described = unit_description.describe(unit)
     lines = nginx_log.read(error_log, since) if error_log else []
     found = in_order(
         [
@@ -124,7 +124,7 @@ def in_order(found: Iterable[Finding]) -> list[Finding]:
         before = merged.get(key)
         latest = finding if before is None or finding.at >= before.at else before
         merged[key] = replace(latest, count=finding.count + (before.count if before else 0))
-    return sorted(merged.values(), key=lambda one: (causes.ORDER.get(one.cause, len(causes.ORDER)), -one.at))
+    return sorted(merged.values(), key=lambda one: (causes.ORDER[one.cause], -one.at))
 
 
 # --- the sources -----------------------------------------------------------------------------------------------------
@@ -145,16 +145,17 @@ def of_journal(entries: list[journal.Entry], folder: str = "") -> Iterator[Findi
     :param folder: the unit's working directory, without which the paths of its files are shown
     """
     theirs = [entry for entry in entries if not entry.manager]
+    telling = [entry for entry in theirs if clues.says_something(entry.message)]
     for finding in (*_of_manager(entries), *_of_processes(theirs, folder)):
         if finding.cause in WITHOUT_A_REASON:
-            words = _last_words(theirs, finding)
+            words = _last_words(telling, finding)
             yield replace(finding, evidence=f"{finding.evidence}{words}")
         else:
             yield finding
 
 
 def _last_words(entries: list[journal.Entry], finding: Finding) -> str:
-    said = [entry.message for entry in entries if entry.at <= finding.at and clues.says_something(entry.message)]
+    said = [entry.message for entry in entries if entry.at <= finding.at]
     return f" It said last: {said[-1].strip()}" if said and said[-1] != finding.evidence else ""
 
 
@@ -204,7 +205,7 @@ def of_nginx(lines: list[nginx_log.Line]) -> Iterator[Finding]:
 
 def of_nginx_itself(since: float) -> Iterator[Finding]:
     """Whether nginx runs, and whether it has refused a configuration since it last took one up."""
-    described = units.describe("nginx.service")
+    described = unit_description.describe("nginx.service")
     if described.properties.get("LoadState") != "loaded":
         return
     entries = journal.read("nginx.service", since)

@@ -31,7 +31,6 @@ RELEASE_HEADER = "X-Release"
 # another host of the site may have failed its gate.
 UNCLAIMED = 900
 
-
 # The seconds for which an answer may stand that does not heal by itself: an instance may give one while it starts.
 PATIENCE = 5
 

@@ -171,15 +171,16 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
         if build:
             ownership.take(layout.code(wanted.release), layout.site)
             ownership.take(static, layout.site, public=True)
+    variables = variables_in(layout, wanted.environment)
     before, found, answer = done.stdout.rpartition(marker)
     if not found:
-        said = masking.mask(f"{before}\n{done.stderr}", variables_in(layout, wanted.environment))
+        said = masking.mask(f"{before}\n{done.stderr}", variables)
         raise ReleaseError(f"Django could not be asked (the process ended with {done.rc}):\n{said.strip()[-2000:]}")
     report, _end = json.JSONDecoder().raw_decode(answer)  # a project may print something when it ends, too
     for said in (*report["problems"], *report.get("checks", [])):
         for part in ("message", "where", "hint", "traceback"):
             if part in said:
-                said[part] = masking.mask(said[part], variables_in(layout, wanted.environment))
+                said[part] = masking.mask(said[part], variables)
     return report
 
 

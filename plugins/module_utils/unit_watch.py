@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 
+from ansible_collections.switchyard.django.plugins.module_utils import units
 from ansible_collections.switchyard.django.plugins.module_utils.health_judge import Problem
 
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "ExecMainCode", "ExecMainStatus")
@@ -27,11 +28,6 @@ _KILLED = ("2", "3")
 
 UNIT_NAME = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*")
 _SYSTEMCTL_TIMEOUT = 5
-
-
-def parse_properties(text: str) -> dict[str, str]:
-    """The output of systemctl show as a dict."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def restarts(properties: Mapping[str, str]) -> int:
@@ -113,4 +109,4 @@ class UnitWatch:
             )
         except (OSError, subprocess.SubprocessError):
             return {}
-        return parse_properties(answer.stdout)
+        return units.properties(answer.stdout)

@@ -5,90 +5,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
-import os
-import shlex
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-from ansible_collections.switchyard.django.plugins.module_utils import env_file
+from collections.abc import Iterable
 
 SHOWN = "Id,ActiveState,MainPID,NRestarts"
 AT_WORK = ("active", "activating", "deactivating", "reloading")
 
 
-DESCRIBED = (
-    *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "Result", "MainPID", "ActiveEnterTimestampMonotonic"),
-    *("WorkingDirectory", "RuntimeDirectory", "Environment", "EnvironmentFiles"),
-)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What systemd knows of one unit."""
-
-    properties: dict[str, str]
-    environment_files: list[str]
-
-    @property
-    def runtime_folders(self) -> list[str]:
-        return [f"/run/{folder}/" for folder in self.properties.get("RuntimeDirectory", "").split()]
-
-    @property
-    def active_since(self) -> float | None:
-        """Since when it runs, in seconds since 1970; None where it does not."""
-        entered = int(self.properties.get("ActiveEnterTimestampMonotonic") or 0) / 1_000_000
-        if self.properties.get("ActiveState") != "active" or not entered:
-            return None
-        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - entered)
-
-    def environments(self) -> Iterator[dict[str, str]]:
-        """What its processes are told, were told, or tell themselves: each source, as far as it can be read.
-
-        A variable may have another value in each of them: a file may have changed since the process was started.
-        """
-        with contextlib.suppress(ValueError):
-            yield _pairs(shlex.split(self.properties.get("Environment", "")))
-        process = Path("/proc", self.properties.get("MainPID", "0"), "environ")
-        with contextlib.suppress(OSError):
-            yield _pairs(process.read_bytes().decode(errors="replace").split("\0"))
-        own = os.path.join(self.properties.get("WorkingDirectory") or "/nowhere", ".env")
-        for pattern in (*self.environment_files, own):
-            for path in glob.glob(pattern):
-                with contextlib.suppress(OSError):
-                    yield env_file.parse(Path(path).read_bytes()).variables
-
-
-def _pairs(texts: Iterable[str]) -> dict[str, str]:
-    return {name: value for name, found, value in (text.partition("=") for text in texts) if found}
-
-
-def describe(unit: str) -> Description:
-    """Ask systemd for all that a diagnosis needs of a unit."""
-    done = subprocess.run(
-        ["systemctl", "show", f"--property={','.join(DESCRIBED)}", "--", unit],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return parse(done.stdout)
-
-
-def parse(shown: str) -> Description:
-    """What systemctl show prints of one unit."""
-    pairs = [(line.partition("=")[0], line.partition("=")[2]) for line in shown.splitlines() if "=" in line]
-    # One line for each of them, with whether it may be missing behind it.
-    files = [value.rpartition(" (")[0] for name, value in pairs if name == "EnvironmentFiles" and value]
-    return Description(dict(pairs), files)
-
-
 class StillAtWorkError(Exception):
     """A unit of an earlier run has not ended in the time that it was given."""
+
+
+def properties(shown: str) -> dict[str, str]:
+    """What systemctl show prints of one unit, as a dict."""
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
 def states(wanted: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -96,9 +27,7 @@ def states(wanted: Iterable[str]) -> dict[str, dict[str, str]]:
     done = subprocess.run(
         ["systemctl", "show", f"--property={SHOWN}", "--", *wanted], capture_output=True, text=True, check=False
     )
-    blocks = [
-        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in done.stdout.split("\n\n")
-    ]
+    blocks = [properties(block) for block in done.stdout.split("\n\n")]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 

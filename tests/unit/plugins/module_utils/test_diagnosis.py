@@ -15,7 +15,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     diagnosis,
     journal,
     nginx_log,
-    units,
+    unit_description,
 )
 
 SAMPLES = Path(__file__).with_name("journals")
@@ -26,7 +26,7 @@ UNIT = "shop@0123456789ab.service"
 
 
 def findings_of(sample: Path) -> list[diagnosis.Finding]:
-    described = units.parse((sample / "unit.txt").read_text())
+    described = unit_description.parse((sample / "unit.txt").read_text())
     lines = nginx_log.parse((sample / "nginx.log").read_text())
     return diagnosis.in_order(
         [
@@ -200,10 +200,10 @@ def test_one_finding_for_one_cause_with_the_latest_line() -> None:
 def test_no_secret_is_left_where_a_long_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "canary-" + "s" * 60
     text = "KeyError: " + "x" * (diagnosis.LONGEST_EVIDENCE - 40) + secret
-    described = units.Description(
+    described = unit_description.Description(
         {"LoadState": "loaded", "ActiveState": "active", "Environment": f"API_KEY={secret}"}, []
     )
-    monkeypatch.setattr(units, "describe", lambda unit: described)
+    monkeypatch.setattr(unit_description, "describe", lambda unit: described)
     monkeypatch.setattr(journal, "read", lambda unit, since: said(*raised(text, 'a.py", line 1, in f')))
     [finding] = diagnosis.diagnose(UNIT, 0, error_log=None)
     assert "canary" not in str(finding)
@@ -233,7 +233,7 @@ def test_the_paths_of_environment_files_and_variables_are_read(tmp_path: Path) -
         f"EnvironmentFiles={tmp_path}/none.env (ignore_errors=yes)\n"
         'Environment=A=1 "B=two words"\nRuntimeDirectory=shop/0123 more\n'
     )
-    described = units.parse(shown)
+    described = unit_description.parse(shown)
     environments = list(described.environments())
     assert {"A": "1", "B": "two words"} in environments
     assert {"API_KEY": "from the file"} in environments
@@ -341,10 +341,10 @@ def diagnose(monkeypatch: pytest.MonkeyPatch):
 
     def diagnose(entries: list[journal.Entry], domains: tuple[str, ...] = (), nginx: tuple = (), **properties: str):
         described = {
-            UNIT: units.Description({"LoadState": "loaded", "ActiveState": "active", **properties}, []),
-            "nginx.service": units.Description({"LoadState": "loaded", "ActiveState": "active"}, []),
+            UNIT: unit_description.Description({"LoadState": "loaded", "ActiveState": "active", **properties}, []),
+            "nginx.service": unit_description.Description({"LoadState": "loaded", "ActiveState": "active"}, []),
         }
-        monkeypatch.setattr(units, "describe", lambda unit: described[unit])
+        monkeypatch.setattr(unit_description, "describe", lambda unit: described[unit])
         monkeypatch.setattr(journal, "read", lambda unit, since: entries if unit == UNIT else list(nginx))
         return [(one.cause, one.evidence) for one in diagnosis.diagnose(UNIT, 0, domains, error_log=None)]
 

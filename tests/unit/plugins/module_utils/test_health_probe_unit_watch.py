@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import units
 from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import (
     UnitWatch,
     ending,
-    parse_properties,
     restarts,
     trouble,
 )
@@ -26,7 +26,7 @@ RUNNING = {
 
 
 def test_parse_properties():
-    assert parse_properties("ActiveState=active\nExecStart={ path=/bin/a ; x=y }\n\n") == {
+    assert units.properties("ActiveState=active\nExecStart={ path=/bin/a ; x=y }\n\n") == {
         "ActiveState": "active",
         "ExecStart": "{ path=/bin/a ; x=y }",
     }

@@ -15,10 +15,10 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all lint unit molecule build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving build clean testbed-ready
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- what everything else runs in
 
@@ -60,6 +60,12 @@ test-all: lint testbed-ready ## all of it: every scenario, on each Debian releas
 	@$(PYTHON) testbed/testbed image trixie --warm
 	@$(BIN)/pytest
 
+servers: testbed-ready ## try every app server on each Debian release, and write the table of docs/servers.md (half an hour)
+	@$(PYTHON) testbed/testbed image trixie --warm
+	@rm -rf tests/output/servers
+	@$(BIN)/pytest tests/integration/test_servers.py -k matrix
+	@$(BIN)/python tests/integration/server_table.py
+
 lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint
 	@echo "lint: yamllint";     $(BIN)/yamllint --strict .
 	@echo "lint: ruff";         $(BIN)/ruff check --quiet --output-format=concise
@@ -73,6 +79,10 @@ unit: .venv/dev ## unit tests alone (seconds, no hosts)
 molecule: .venv/dev testbed-ready ## one scenario on fresh hosts, all its output in sight [scenario=default]
 	@$(PYTHON) testbed/testbed down $(SWITCHYARD_TEST_GROUP)
 	@$(BIN)/molecule --base-config .config/molecule/config.yml test --scenario-name $(scenario)
+
+bench-serving: testbed-ready ## measure it against the setup that tutorials teach [rounds=n] [write=true]
+	@$(PYTHON) testbed/testbed setup wrk
+	@$(BIN)/python bench/serving.py $(if $(rounds),--rounds=$(rounds)) $(if $(write),--write)
 
 testbed-ready: .venv/dev
 	@$(PYTHON) testbed/testbed setup

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements, source
+from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements, source, timing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -37,12 +38,16 @@ class ActionModule(ActionBase):
                 "site_requirements": {"type": "str", "default": ""},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
+                "site_request_timeout": {"type": "str", "default": "60"},
+                "site_graceful_timeout": {"type": "str", "default": "auto"},
+                "nginx_read_timeout": {"type": "str", "default": "auto"},
                 "serve_mode": {"type": "str", "default": ""},
                 "base": {"type": "path", "required": True},
             }
         )
         self._refuse(plan.shape_problems(variables))
-        self._refuse(plan.problems(variables))
+        times, contradictions = timing.plan(variables)
+        self._refuse([*plan.problems(variables), *contradictions])
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
         self._refuse(problems)
         try:
@@ -65,6 +70,7 @@ class ActionModule(ActionBase):
             archive=str(found.archive),
             files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
             root=root,
+            times=asdict(times) if times else {},
             requirements={"kind": wanted.kind, "files": wanted.files},
         )
         return result

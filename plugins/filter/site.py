@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import edge, sandbox, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -26,10 +27,10 @@ def quote(text: str) -> str:
     return f'"{escaped}"' if set(escaped) & set(" '\"\\;#*") or not escaped else escaped
 
 
-def sandbox_directives(site: str) -> list[str]:
-    """The directives of the sandbox in which everything of a site runs."""
-    Layout(site)
-    return list(sandbox.DIRECTIVES)
+def instance_size(rule: Mapping[str, Any], host: Mapping[str, int], neighbours: Mapping[str, int]) -> dict[str, Any]:
+    """How an instance is sized on a host; `problem` is the sum that shows why it does not fit, or empty."""
+    size, problem = sizing.size(sizing.rule_of(rule), host, neighbours)
+    return {"size": asdict(size), "problem": problem}
 
 
 def site_folders(site: str) -> list[dict[str, str]]:
@@ -44,4 +45,12 @@ class FilterModule:
     """The collection's filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"exec_start": exec_start, "sandbox_directives": sandbox_directives, "site_folders": site_folders}
+        return {
+            "edge_problems": edge.problems,
+            "exec_start": exec_start,
+            "instance_size": instance_size,
+            "sandbox_directives": sandbox.directives,
+            "sandbox_problems": sandbox.problems,
+            "site_folders": site_folders,
+            "sizing_problems": sizing.rule_problems,
+        }

@@ -33,6 +33,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     history,
     host_program,
     state,
+    timing,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
@@ -56,7 +57,7 @@ class Plan:
 
     :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; None for a file that
         is to go, and nothing at all to leave them
-    :param drain: seconds for which the old instance lives on at most
+    :param drain: seconds for which the old instance lives on at most; 0 for what its longest request needs
     :param settle: seconds for which the host watches the new instance, ready to go back
     :param release: its identifier; empty for none, which undoes the first cutover of a site
     :param operation: deploy, rollback, restore, which undoes the cutover before it, or return, which is the host's own
@@ -75,7 +76,7 @@ class Plan:
     reversed: list[str] = field(default_factory=list)
     only_from: str = ""
     edge: dict[str, str | None] = field(default_factory=dict)
-    drain: int = 120
+    drain: int = 0
     settle: int = 10
 
 
@@ -266,7 +267,8 @@ def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
     return told + "".join(_let_end(layout, release, plan.drain, plan.settle) for release in sorted(others))
 
 
-def _let_end(layout: Layout, release: str, seconds: int, warm: int = 0) -> str:
+def _let_end(layout: Layout, release: str, drain: int, warm: int = 0) -> str:
+    seconds = drain or timing.drain_of(state.manifest(layout, release))
     try:
         if release != state.live_release(layout) and units.is_at_work(layout.unit(release)):
             guard.let_end(layout, release, max(seconds, warm), warm)
@@ -289,7 +291,8 @@ def _require_instance(layout: Layout, release: str) -> None:
 def _require_welcome(layout: Layout, plan: Plan) -> None:
     """Ask the instance by the name under which visitors come today, before any of them does."""
     page, _handshake = _visits(layout, plan.release, _edge(layout, plan))
-    report = probe(Target(unix_socket=str(layout.socket(plan.release))), page, WELCOME)
+    manifest = json.loads(layout.manifest(plan.release).read_text())
+    report = probe(gate.target_of(layout, manifest), page, WELCOME)
     if not report.ok:
         raise CutoverError(
             f"{plan.release} does not serve the names that the site has now: {report.failure}: {report.evidence} "
@@ -322,7 +325,8 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
     (site / "current").mkdir(parents=True)
     shutil.copytree(layout.record(plan.release) / "nginx", site / "current" / "nginx")
     mounts = {str(layout.etc): str(site)}
-    for path, text in plan.edge.items():
+    # A folder before those in it: what is mounted later lies on top.
+    for path, text in sorted(plan.edge.items(), key=lambda item: Path(item[0]).parts[:-1]):
         folder = Path(path).parent
         if folder == layout.etc:
             continue

@@ -11,6 +11,7 @@ print whatever it likes.
 from __future__ import annotations
 
 import compileall
+import gzip
 import importlib
 import json
 import os
@@ -21,6 +22,9 @@ from collections.abc import Callable
 from typing import Any
 
 WANTED: dict = {}
+# What a browser gets compressed. Pictures and fonts are compressed by themselves, and less than a packet gains nothing.
+COMPRESSED = (".css", ".js", ".mjs", ".json", ".map", ".svg", ".html", ".txt", ".xml", ".wasm", ".ttf", ".otf", ".ico")
+LEAST_COMPRESSED = 1024
 IMPORTS = re.compile(r"^<|/importlib/__init__\.py$")
 
 
@@ -153,7 +157,53 @@ def collect() -> int:
         changed["STORAGES"] = storages
     with override_settings(**changed):
         call_command("collectstatic", interactive=False, verbosity=0)
+    compress(WANTED["static"])
     return sum(len(files) for _parent, _folders, files in os.walk(WANTED["static"]))
+
+
+def compress(folder: str) -> None:
+    """Lay a compressed file beside each that a browser gets smaller like this; nginx sends it as it is."""
+    for parent, _folders, files in os.walk(folder):
+        for name in files:
+            path = os.path.join(parent, name)
+            if not name.endswith(COMPRESSED) or f"{name}.gz" in files or os.path.getsize(path) < LEAST_COMPRESSED:
+                continue
+            with open(path, "rb") as stream:
+                content = stream.read()
+            packed = gzip.compress(content, compresslevel=9, mtime=0)
+            if len(packed) < len(content):
+                with open(f"{path}.gz", "wb") as stream:
+                    stream.write(packed)
+
+
+LIMITS = {
+    "postgresql": (
+        "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    ),
+    "mysql": "SELECT @@max_connections",
+}
+
+
+def connection_limits() -> dict:
+    """How many connections each database server allows, and how many one process keeps where Django pools them."""
+    from django.db import Error, connections
+
+    found: dict = {}
+    for alias in connections:
+        query = LIMITS.get(connections[alias].vendor)
+        if not query:
+            continue
+        try:
+            with connections[alias].cursor() as cursor:
+                cursor.execute(query)
+                found[alias] = {"max_connections": cursor.fetchone()[0]}
+        except Error:  # the default one has answered before; another need not be there for a deploy
+            continue
+        pool = connections[alias].settings_dict.get("OPTIONS", {}).get("pool")
+        if pool:
+            options = pool if isinstance(pool, dict) else {}
+            found[alias]["pool"] = options.get("max_size") or options.get("min_size", 4)  # psycopg_pool's own default
+    return found
 
 
 def inspect() -> dict:
@@ -196,7 +246,8 @@ def inspect() -> dict:
         return callable(module.application)
 
     attempt("entry_point", entry_point)
-    attempt("migrations", migrations)
+    if attempt("migrations", migrations):
+        attempt("connections", connection_limits)
     return report
 
 

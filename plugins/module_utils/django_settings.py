@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
@@ -42,9 +42,18 @@ ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", 
 
 
 def judge(
-    report: Mapping[str, Any], layout: Layout, domains: list[str], health_path: str, hosts: int, scheme: str = "http"
+    report: Mapping[str, Any],
+    layout: Layout,
+    domains: list[str],
+    health_path: str,
+    hosts: int,
+    scheme: str = "http",
+    size: Mapping[str, int] | None = None,
 ) -> Verdict:
-    """Everything that would not work in production, all at once."""
+    """Everything that would not work in production, all at once.
+
+    :param size: of an instance, where it is to be seen whether the database has connections enough
+    """
     verdict = Verdict()
     for problem in report["problems"]:
         verdict.problems.append(_in_words(problem))
@@ -55,6 +64,8 @@ def judge(
         _judge_redirect(verdict, settings, scheme)
         _judge_static_and_media(verdict, settings, layout)
         _judge_databases(verdict, settings, layout, hosts)
+    if size:
+        verdict.problems += sizing.connections_problem(size, hosts, report.get("connections", {}))
     if "urls" in report and not report["urls"]["resolves"]:
         instead = report["urls"]["instead"]
         verdict.problems.append(
@@ -80,6 +91,7 @@ STEPS = {
     "checks": "manage.py check --deploy stops",
     "entry_point": "The entry point can't be imported",
     "migrations": "The database can't be asked for its migrations",
+    "connections": "The database can't be asked how many connections it allows",
     "collectstatic": "collectstatic stops",
 }
 

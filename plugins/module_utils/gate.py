@@ -62,6 +62,12 @@ def checks(
     return page, handshake
 
 
+def target_of(layout: Layout, manifest: Mapping[str, Any]) -> Target:
+    """Where an instance listens: its own socket, or its port on the loopback."""
+    port = manifest.get("port")
+    return Target(port=port) if port else Target(unix_socket=str(layout.socket(manifest["id"])))
+
+
 def limits_of(successes: int, deadline: float) -> Limits:
     """How long an instance has. An answer that no waiting mends, such as 404, ends it early."""
     return Limits(successes=successes, interval=0.05, deadline=deadline, patience=PATIENCE)
@@ -86,7 +92,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
-    report = ask(Target(unix_socket=str(layout.socket(release))), checks(manifest["gate"]), limits, UnitWatch(unit))
+    report = ask(target_of(layout, manifest), checks(manifest["gate"]), limits, UnitWatch(unit))
     if report.ok:
         message = f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms"
         try:

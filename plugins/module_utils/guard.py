@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, host_program, lease, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_program, lease, state, timing, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 Notes = dict[str, Any]
 SIGNS_ON_WITHIN = 10
-STOPS_WITHIN = 120
 
 
 def let_end(layout: Layout, release: str, seconds: float, warm: float | None = None) -> None:
@@ -46,7 +45,7 @@ def let_end(layout: Layout, release: str, seconds: float, warm: float | None = N
 
 def let_live(layout: Layout, release: str) -> None:
     """Have an instance live on, that was to end. One that is being stopped already is waited for."""
-    until = time.monotonic() + STOPS_WITHIN
+    until = time.monotonic() + timing.stop_of(state.manifest(layout, release))
     while True:
         with notes(layout) as noted:
             if not noted["ending"].get(release, {}).get("stopping") or time.monotonic() > until:

@@ -32,6 +32,8 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 LOOKS_EVERY = 0.5
 SWEEP_TAKES = 600
 HELD = ("02", "03")  # St in /proc/net/unix: waiting to be accepted, and connected
+# st in /proc/net/tcp: established, about to be, and one whose visitor has left while the instance works for him.
+HELD_TCP = ("01", "03", "08")
 
 
 def run(layout: Layout) -> None:
@@ -86,11 +88,18 @@ def _is_due(layout: Layout, release: str, ending: dict[str, Any]) -> bool:
     return not connections(layout, release) and not nginx_workers_from_before(ending["noted"])
 
 
-def connections(layout: Layout, release: str, table: Path = Path("/proc/net/unix")) -> int:
-    """How many connections an instance holds on its socket."""
+def connections(layout: Layout, release: str, net: Path = Path("/proc/net")) -> int:
+    """How many connections an instance holds, on its socket or on its port."""
+    port = (state.manifest(layout, release) or {}).get("port")
+    if port:
+        address = f"0100007F:{port:04X}"  # 127.0.0.1, as the kernel writes it
+        return sum(1 for row in _rows(net / "tcp") if row[1] == address and row[3] in HELD_TCP)
     path = str(layout.socket(release))
-    rows = [line.split() for line in table.read_text().splitlines()]
-    return sum(1 for row in rows if row[-1] == path and row[5] in HELD)
+    return sum(1 for row in _rows(net / "unix") if row[-1] == path and row[5] in HELD)
+
+
+def _rows(table: Path) -> list[list[str]]:
+    return [line.split() for line in table.read_text().splitlines()]
 
 
 def nginx_workers_from_before(moment: float, processes: Path = Path("/proc")) -> int:

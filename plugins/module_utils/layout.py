@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UV = Path("/opt/switchyard/uv")
+NGINX_MAIN = Path("/etc/nginx/nginx.conf")
 NGINX_SITES = Path("/etc/nginx/sites-enabled")
 
 # systemd, useradd and a socket path all have to carry the name; 32 is what useradd takes.

@@ -29,7 +29,9 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     env_file,
     masking,
     ownership,
+    ports,
     sandbox,
+    units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -109,6 +111,8 @@ class Wanted:
     domains: list[str]
     health_path: str
     hosts: int
+    serving: dict[str, Any]
+    size: dict[str, int]
     modules: list[dict[str, str]]
     files: list[dict[str, str]]
     manifest: dict[str, Any]
@@ -165,6 +169,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             writable=[tree] if build else [],
             environment_file=layout.environment(wanted.environment),
             environment={**_python_environment(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
+            loosened=wanted.serving["sandbox"],
             stdin=inspector.replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1),
         )
     finally:
@@ -212,6 +217,7 @@ def manage(
         environment_file=layout.environment(manifest["environment"]),
         environment={**told, "PYTHONDONTWRITEBYTECODE": "1"},
         binds=_mounts(layout, manifest),
+        loosened=manifest.get("serving", {}).get("sandbox"),
         stdin=stdin,
         patient=patient,
         limit=4 * 3600,
@@ -267,15 +273,35 @@ def variables_in(layout: Layout, environment: str) -> dict[str, str]:
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
+# systemd waits longer and longer between restarts from this version on (systemd.service, RestartSteps=).
+GROWING_RESTARTS = 254
+
+
+def _bind(layout: Layout, release: str, port: int | None) -> dict[str, str]:
+    """Where an instance listens, for its command and for nginx."""
+    address = f"127.0.0.1:{port}"
+    return {
+        "SOCKET": str(layout.socket(release)),
+        "PORT": str(port or ""),
+        "UPSTREAM": address if port else f"unix:{layout.socket(release)}",
+    }
+
+
 def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[str, Any]:
     """Write unit, nginx's part, the links to them and, last of all, the manifest; return the manifest."""
     settings = report["settings"]
+    port = ports.choose(wanted.release) if wanted.serving["bind"] == "port" else None
+    growing = units.version() >= GROWING_RESTARTS
     values = {
         "RELEASE": wanted.release,
         "ENVIRONMENT": wanted.environment,
         "VENV": str(layout.venv(wanted.venv)),
         "COMMIT": wanted.manifest.get("commit") or "",
-        "SOCKET": str(layout.socket(wanted.release)),
+        **_bind(layout, wanted.release, port),
+        "WORKERS": str(wanted.size["workers"]),
+        "THREADS": str(wanted.size["threads"]),
+        "RESTART_STEPS": "4" if growing else "",
+        "RESTART_MAX_DELAY": "15" if growing else "",
         "SETTINGS_MODULE": _settings_in_force(wanted),
         "STATIC_ROOT": settings["STATIC_ROOT"],
         "STATIC_URL": settings["STATIC_URL"]
@@ -302,6 +328,9 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "venv": wanted.venv,
         "root": wanted.root,
         "settings_module": _settings_in_force(wanted),
+        "serving": wanted.serving,
+        "size": wanted.size,
+        "port": port,
         "settings": {name: settings[name] for name in ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT")},
         "migrations": report["migrations"],
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
@@ -336,9 +365,14 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
     adopt(layout, other, release)
     disk.clear(layout.record(other))
     names = {release: other, manifest["environment"]: environment}
+    pattern, port = "|".join(names), None
+    if manifest.get("port"):
+        port = ports.choose(other)
+        names[str(manifest["port"])] = str(port)
+        pattern += rf"|\b{manifest['port']}\b"
 
     def renamed(text: str) -> str:
-        return re.sub("|".join(names), lambda found: names[found.group()], text)
+        return re.sub(pattern, lambda found: names[found.group()], text)
 
     files = {}
     for name in manifest["files"]:
@@ -351,6 +385,7 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
         "id": other,
         "environment": environment,
         "files": files,
+        "port": port,
         "build": other,
         "made_from": manifest.get("made_from", release),
     }

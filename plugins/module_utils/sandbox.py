@@ -9,10 +9,12 @@ works when it serves. https://www.freedesktop.org/software/systemd/man/systemd.e
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -51,6 +53,55 @@ DIRECTIVES = (
 )
 
 
+# What may be loosened: by which variable, what an item must look like, and an example. A unit's path can't hold more.
+STRAIGHT = r"(?!.*/\.\.(?:/|$))"  # systemd leaves out a path with .. in it, and says so to nobody who would hear it
+PATH = rf"{STRAIGHT}/[A-Za-z0-9._/@+-]+"
+LOOSENED = {
+    "writable_paths": (PATH, "/srv/exports"),
+    "address_families": (r"AF_[A-Z0-9]+", "AF_NETLINK"),
+    "system_calls": (r"@?[a-z0-9_-]+", "@resources"),
+    "devices": (rf"{STRAIGHT}/dev/[A-Za-z0-9._/-]+|char-[a-z0-9-]+", "/dev/dri/renderD128"),
+}
+PROTECT_HOME = ("yes", "read-only", "tmpfs", "no")
+
+
+def problems(loosened: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the variables that loosen the sandbox."""
+    found = []
+    for name, (shape, example) in LOOSENED.items():
+        if not isinstance(loosened[name], list):
+            found.append(f"systemd_{name} must be a list, for example [{example}]")
+            continue
+        found += [
+            f"systemd_{name} has {item!r}, which can't stand in a unit; an example is {example}"
+            for item in loosened[name]
+            if not re.fullmatch(shape, str(item))
+        ]
+    if loosened["protect_home"] not in PROTECT_HOME:
+        found.append(
+            f"systemd_protect_home {loosened['protect_home']!r} is none of {', '.join(PROTECT_HOME)} "
+            "(ProtectHome= of systemd.exec); yes and no need quotes, or YAML makes a truth value of them"
+        )
+    return found
+
+
+def directives(loosened: Mapping[str, Any] | None = None) -> list[str]:
+    """The sandbox, with what the user has loosened: a list of systemd grows with each line, other lines count last."""
+    added = []
+    if loosened:
+        if loosened["address_families"]:
+            added.append(f"RestrictAddressFamilies={' '.join(loosened['address_families'])}")
+        if loosened["system_calls"]:
+            added.append(f"SystemCallFilter={' '.join(loosened['system_calls'])}")
+        if loosened["devices"]:
+            added += ["PrivateDevices=no", *(f"DeviceAllow={device} rw" for device in loosened["devices"])]
+        if loosened["protect_home"] != "yes":
+            added.append(f"ProtectHome={loosened['protect_home']}")
+        if loosened["writable_paths"]:
+            added.append(f"ReadWritePaths={' '.join(loosened['writable_paths'])}")
+    return [*DIRECTIVES, *added]
+
+
 @dataclass(frozen=True)
 class Result:
     """How a command in the sandbox ended."""
@@ -73,6 +124,7 @@ def run(
     stdin: str | None = None,
     patient: bool = False,
     limit: int = 1800,
+    loosened: Mapping[str, Any] | None = None,
 ) -> Result:
     """Run a command as the site's user, in the sandbox, and wait for it.
 
@@ -85,6 +137,7 @@ def run(
     :param environment_file: the site's own environment; `environment` is laid over it
     :param patient: whether the command must not be cut off, such as a migration
     :param limit: seconds after which the command is stopped
+    :param loosened: what the release's sandbox allows beside, as `directives` takes it
     """
     unit = f"switchyard-{purpose}@{layout.site}.service"
     if patient:
@@ -96,7 +149,7 @@ def run(
     try:
         disk.write(extra, env_file.render(environment or {}), 0o600)
         properties = [
-            *DIRECTIVES,
+            *directives(loosened),
             f"User={layout.site}",
             f"Group={layout.site}",
             f"ReadWritePaths={' '.join(str(path) for path in (layout.data, layout.media, *writable))}",

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks, units
+from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks, sizing, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
 
 
@@ -188,6 +188,8 @@ def read(
         "apt": Path("/usr/bin/apt-get").exists(),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "ipv6": Path("/proc/net/if_inet6").exists() and bool(Path("/proc/net/if_inet6").read_text()),
+        "resources": sizing.resources(),
+        "neighbours": sizing.neighbours(layout.site),
         "conflict": conflict(layout),
         "missing_packages": missing_packages(packages),
         "folders_amiss": folders_amiss(layout),

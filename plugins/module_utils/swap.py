@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     cutover,
+    edge,
     host_program,
     lease,
     retention,
@@ -33,7 +34,10 @@ def plan_of(layout: Layout, wanted: Mapping[str, Any], token: str) -> cutover.Pl
         **{
             **{name: value for name, value in wanted.items() if name in named},
             "site": layout.site,
-            "edge": {one["path"]: one["content"] for one in wanted.get("edge", ())},
+            "edge": {
+                **{one["path"]: one["content"] for one in wanted.get("edge", ())},
+                **edge.main_configuration(wanted.get("worker_connections", 0)),
+            },
             "by": held.by if held and held.token == token else "",
         }
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterable
@@ -38,6 +39,12 @@ def state_of(unit: str) -> dict[str, str] | None:
 
 def is_active(unit: str) -> bool:
     return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+
+
+def version() -> int:
+    """The version of systemd, for example 252."""
+    said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.findall(r"systemd (\d+)", said)[0])
 
 
 def end(unit: str) -> None:

@@ -59,15 +59,21 @@ options:
         description: The text; without it the file is removed.
         type: str
   drain:
-    description: The seconds for which the old instance lives on at most.
+    description: The seconds for which the old instance lives on at most; 0 for a minute more than its longest request,
+      and at least 120.
     type: int
-    default: 120
+    default: 0
   settle:
     description: The seconds for which the host watches the new instance and goes back where it dies; 0 for none.
     type: int
     default: 10
   keep:
     description: How many releases stay on the host, the others are removed once the traffic has moved; 0 for all.
+    type: int
+    default: 0
+  worker_connections:
+    description: The connections that each of nginx's workers may have, in its main configuration; 0 to leave them as
+      they are.
     type: int
     default: 0
   free:
@@ -140,9 +146,10 @@ def main() -> None:
                     "content": {"type": "str"},
                 },
             },
-            "drain": {"type": "int", "default": 120},
+            "drain": {"type": "int", "default": 0},
             "settle": {"type": "int", "default": 10},
             "keep": {"type": "int", "default": 0},
+            "worker_connections": {"type": "int", "default": 0},
             "free": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

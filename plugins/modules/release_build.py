@@ -21,6 +21,11 @@ options:
     description: What the release is to be, as M(switchyard.django.release_plan) returns it.
     type: dict
     required: true
+  connections:
+    description: The connections that the site may have to each of its databases; V(auto) for what the database says,
+      V(0) not to count them.
+    type: str
+    default: auto
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -65,6 +70,7 @@ def main() -> None:
         argument_spec={
             **lease.ARGUMENTS,
             "wanted": {"type": "dict", "required": True},
+            "connections": {"type": "str", "default": "auto"},
         },
         supports_check_mode=True,
     )
@@ -80,8 +86,14 @@ def main() -> None:
         report = release.inspect(layout, wanted, inspect.getsource(django_inspector), build)
     except release.ReleaseError as problem:
         module.fail_json(msg=str(problem))
+    allowed = module.params["connections"]
+    if allowed != "auto":
+        for database in report.get("connections", {}).values():
+            database["max_connections"] = int(allowed)
     scheme = wanted.manifest["gate"]["scheme"]
-    verdict = django_settings.judge(report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme)
+    verdict = django_settings.judge(
+        report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme, wanted.size
+    )
     if verdict.problems:
         module.fail_json(msg=django_settings.refusal(verdict))
     if build:

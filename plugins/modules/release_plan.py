@@ -65,6 +65,16 @@ options:
     description: The number of the site's hosts.
     type: int
     required: true
+  serving:
+    description:
+      - How an instance listens (V(bind)), is sized (V(sizing)), keeps its times (V(times)) and what its sandbox allows
+        beside (V(sandbox)), as the contract and the variables say. It is a part of the name.
+    type: dict
+    required: true
+  size:
+    description: What the host's cores and memory make of the sizing. It is no part of the name.
+    type: dict
+    required: true
   modules:
     description: The Python modules that the stack lays beside the project's, with path and content.
     type: list
@@ -99,6 +109,8 @@ EXAMPLES = r"""
     domains: [shop.example.org]
     gate: {host: shop.example.org, scheme: http, health_path: /health/, websocket_path: ""}
     hosts: 1
+    serving: {bind: socket, sizing: {}, times: {}, sandbox: {}}
+    size: {workers: 2, threads: 1, connections: 20, memory: 256}
     modules: []
     files: []
     links: []

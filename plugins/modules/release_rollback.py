@@ -53,7 +53,7 @@ options:
       drain:
         description: As in M(switchyard.django.cutover).
         type: int
-        default: 120
+        default: 0
       settle:
         description: As in M(switchyard.django.cutover).
         type: int
@@ -128,7 +128,7 @@ def main() -> None:
                 "options": {
                     "explicit": {"type": "bool", "default": False},
                     "reason": {"type": "str", "default": ""},
-                    "drain": {"type": "int", "default": 120},
+                    "drain": {"type": "int", "default": 0},
                     "settle": {"type": "int", "default": 10},
                 },
             },

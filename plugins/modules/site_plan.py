@@ -67,6 +67,18 @@ options:
     description: The path of a WebSocket; empty for none.
     type: str
     default: ""
+  site_request_timeout:
+    description: The seconds that a request may take.
+    type: str
+    default: "60"
+  site_graceful_timeout:
+    description: The seconds that requests in flight have when an instance stops, or V(auto).
+    type: str
+    default: auto
+  nginx_read_timeout:
+    description: The seconds for which nginx waits for the app server, or V(auto).
+    type: str
+    default: auto
   serve_mode:
     description: The stack; empty to keep the one that is live.
     type: str
@@ -118,6 +130,10 @@ files:
 root:
   description: The folder of the source in which the package can be imported; empty for its top.
   type: str
+  returned: success
+times:
+  description: The seconds that nginx, the app server and systemd have, which follow from O(site_request_timeout).
+  type: dict
   returned: success
 requirements:
   description: The kind of the project's requirements and the text of its files.

@@ -35,6 +35,15 @@ options:
     type: list
     elements: str
     default: []
+  worker_connections:
+    description: The connections of each of nginx's workers that are to be set in its main configuration; 0 for none.
+    type: int
+    default: 0
+  folders:
+    description: Folders of the host that the site is to write beside its own.
+    type: list
+    elements: str
+    default: []
   requirements:
     description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is
       asked for.
@@ -85,8 +94,10 @@ state:
       type: str
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import environment, lease, state
+from ansible_collections.switchyard.django.plugins.module_utils import edge, environment, lease, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
@@ -101,6 +112,8 @@ def main() -> None:
             "variables": {"type": "str", "default": "{}", "no_log": True},
             "domains": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "worker_connections": {"type": "int", "default": 0},
+            "folders": {"type": "list", "elements": "str", "default": []},
             "requirements": {"type": "dict", "default": {}},
             "server_packages": {"type": "list", "elements": "str", "default": []},
         },
@@ -112,6 +125,8 @@ def main() -> None:
         Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
     )
     found = state.read(layout, environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
+    found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
+    found["missing_folders"] = [folder for folder in wanted["folders"] if not Path(folder).is_dir()]
     if begun["lease"] and (found["missing_packages"] or not found["uv"]):
         lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
     module.exit_json(changed=False, state=found, **begun)

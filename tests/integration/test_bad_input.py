@@ -98,6 +98,52 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"serve_mode": "asgi", "asgi_server": "uwsgi"},
         ["asgi_server uwsgi", "wsgi_server", "serve_mode=wsgi"],
     ),
+    "request time of nothing": ({"site_request_timeout": 0}, ["site_request_timeout 0", "from 1 to 1800"]),
+    "nginx that gives up first": (
+        {"site_request_timeout": 60, "nginx_read_timeout": 30},
+        ["nginx_read_timeout 30", "site_request_timeout 60", "Take nginx_read_timeout out"],
+    ),
+    "a stop that cuts off": (
+        {"site_request_timeout": 90, "site_graceful_timeout": 20},
+        ["site_graceful_timeout 20", "site_request_timeout 90"],
+    ),
+    "a drain that daphne can't use": (
+        {"serve_mode": "asgi", "asgi_server": "daphne", "cutover_drain": 20, "site_request_timeout": 30},
+        ["cutover_drain 20", "site_request_timeout 30", "daphne"],
+    ),
+    "public bind": (
+        {"site_bind": "8.8.8.8:8000", "nginx_trusted_proxies": ["10.0.0.2"]},
+        ["site_bind 8.8.8.8:8000 is a public address", "10.0.0.5:8000"],
+    ),
+    "bind of every address": (
+        {"site_bind": "0.0.0.0:8000", "nginx_trusted_proxies": ["10.0.0.2"]},
+        ["site_bind 0.0.0.0:8000", "public ones too"],
+    ),
+    "bind for nobody": (
+        {"site_bind": "10.0.0.5:8000"},
+        ["site_bind 10.0.0.5:8000", "nginx_trusted_proxies: [10.0.0.2]"],
+    ),
+    "bind with a semicolon": (
+        {"site_bind": "10.0.0.5:80; root /", "nginx_trusted_proxies": ["10.0.0.2"]},
+        ["site_bind 10.0.0.5:80; root /", "10.0.0.5:8000"],
+    ),
+    "proxy that is none": ({"nginx_trusted_proxies": ["front"]}, ["nginx_trusted_proxies", "'front'", "10.0.0.0/24"]),
+    "no worker": ({"wsgi_workers": 0}, ["wsgi_workers 0", "or auto"]),
+    "two processes of daphne": (
+        {"asgi_server": "daphne", "asgi_workers": 2},
+        ["asgi_workers 2", "can have: 1", "choose another server"],
+    ),
+    "recycling that is not there": (
+        {"wsgi_server": "granian", "wsgi_max_requests": 1000},
+        ["wsgi_max_requests 1000", "granian", "Set it to 0"],
+    ),
+    "worker class": ({"wsgi_worker_class": "gevent"}, ["wsgi_worker_class", "gthread"]),
+    "memory": ({"systemd_memory_max": "lots"}, ["systemd_memory_max lots", "768M"]),
+    "a line for the unit": (
+        {"systemd_writable_paths": ["/srv/exports\nUser=root"]},
+        ["systemd_writable_paths", "can't stand in a unit", "/srv/exports"],
+    ),
+    "stall": ({"asgi_stall_threshold": "soon"}, ["asgi_stall_threshold", "soon"]),
     "package that is not there": ({"site_package": "shop"}, ["site_package 'shop'", "no folder"]),
     "health path": ({"site_health_path": "health check"}, ["site_health_path 'health check'", "/health/"]),
     "secret in an override": (

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.switchyard.django.plugins.module_utils import release
+from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -117,15 +121,6 @@ def test_a_shared_role_does_not_know_which_stack_runs(role):
 
 
 @pytest.mark.parametrize("role", STACK_ROLES)
-def test_every_app_server_fills_in_the_same_part_of_the_contract(role):
-    servers = [path for path in sorted((ROOT / "roles" / role / "vars").glob("*.yml")) if path.stem != "main"]
-    shapes = {relative(path): set(read(path)[f"__{role}_server"]) for path in servers}
-    wanted = {"packages", "command", "readiness", "kill_mode", "stop_timeout", "reload_signal"}
-    assert servers
-    assert not {name: wanted - keys for name, keys in shapes.items() if not wanted <= keys}
-
-
-@pytest.mark.parametrize("role", STACK_ROLES)
 def test_the_default_app_server_exists(role):
     assert (ROOT / "roles" / role / "vars" / f"{defaults(role)[f'{role}_server']}.yml").exists()
 
@@ -133,6 +128,136 @@ def test_the_default_app_server_exists(role):
 def test_no_task_goes_through_a_shell():
     tasks = [path for path in (ROOT / "roles").rglob("tasks/*.yml") if re.search(r"\bshell:", path.read_text())]
     assert [relative(path) for path in tasks] == []
+
+
+# --- app servers -----------------------------------------------------------------------------------------------------
+
+NEEDED = {
+    "wsgi": {"packages", "command", "readiness", "reload", "workers", "threads"},
+    "asgi": {"packages", "command", "readiness", "reload", "workers"},
+}
+WITH_A_DEFAULT = {"system_packages", "bind", "stop_signal", "websockets", "finishes", "recycles"}
+# Whether a server closes its WebSockets itself is asked before the contract is made.
+OPTIONAL = {"wsgi": WITH_A_DEFAULT, "asgi": {*WITH_A_DEFAULT, "goodbye"}}
+SERVERS = [
+    pytest.param(role, path, id=f"{role}-{path.stem}")
+    for role in STACK_ROLES
+    for path in sorted((ROOT / "roles" / role / "vars").glob("*.yml"))
+    if path.stem != "main"
+]
+
+
+def described(role):
+    return read(ROOT / "roles" / role / "vars/main.yml")[f"__{role}_described"]
+
+
+def contract(role, path):
+    """What stands in a server's file, over what holds for all of its stack."""
+    return {"goodbye": True, **described(role), **read(path)[f"__{role}_server"]}
+
+
+def tokens(*texts):
+    return set(release.TOKEN.findall(" ".join(texts)))
+
+
+def known_tokens():
+    """Those that a release fills in."""
+    source = "".join(inspect.getsource(function) for function in (release.record, release._bind))
+    return set(re.findall(r'"([A-Z_]+)":', source))
+
+
+def in_each_class(value):
+    """What a number or a dict is made to, with each class of gunicorn's workers."""
+    if not isinstance(value, str):
+        return [value]
+    template = NativeEnvironment().from_string(value)
+    return [template.render(wsgi_worker_class=name) for name in ("gthread", "sync")]
+
+
+def is_signal(name):
+    return f"SIG{name}" in signal.Signals.__members__
+
+
+def test_there_are_servers_for_each_stack():
+    assert {one.values[0] for one in SERVERS} == set(STACK_ROLES)
+
+
+@pytest.mark.parametrize("role", STACK_ROLES)
+def test_what_a_server_may_leave_out_has_a_default(role):
+    assert set(described(role)) >= WITH_A_DEFAULT
+    assert not set(described(role)) & NEEDED[role]
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_every_app_server_fills_in_its_part_of_the_contract_and_no_more(role, path):
+    keys = set(read(path)[f"__{role}_server"])
+    assert sorted(NEEDED[role] - keys) == []
+    assert sorted(keys - NEEDED[role] - OPTIONAL[role]) == []
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_every_value_of_the_contract_is_one_that_the_roles_understand(role, path):
+    one = contract(role, path)
+    assert all(isinstance(word, str) for name in ("packages", "system_packages", "command") for word in one[name])
+    assert one["packages"]
+    assert one["readiness"] in ("notify", "probe")
+    assert one["bind"] in ("socket", "port")
+    assert is_signal(one["stop_signal"])
+    assert all(isinstance(one[name], bool) for name in ("websockets", "finishes", "goodbye"))
+    assert isinstance(one["recycles"], (bool, int))
+    if isinstance(one["reload"], list):
+        assert one["reload"][0].startswith(("/", "@VENV@/"))
+    else:
+        assert one["reload"] == "" or is_signal(one["reload"])
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_workers_are_counted_by_a_rule_that_can_be_kept(role, path):
+    for workers in in_each_class(contract(role, path)["workers"]):
+        assert {"per_core", "least"} <= set(workers) <= {"per_core", "least", "plus", "most"}
+        assert all(isinstance(number, int) and number > 0 for number in workers.values())
+        assert workers["least"] <= workers.get("most", workers["least"])
+    assert all(
+        isinstance(number, int) and number > 0 for number in in_each_class(contract(role, path).get("threads", 1))
+    )
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_every_token_of_a_command_is_one_that_a_release_fills_in(role, path):
+    one = contract(role, path)
+    assert one["command"][0].startswith("@VENV@/bin/")
+    assert tokens(*one["command"], *one["reload"]) <= known_tokens()
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_a_server_listens_where_nginx_asks_and_nowhere_else(role, path):
+    one = contract(role, path)
+    place, other = ("PORT", "SOCKET") if one["bind"] == "port" else ("SOCKET", "PORT")
+    assert place in tokens(*one["command"])
+    assert other not in tokens(*one["command"], *one["reload"])
+    if one["bind"] == "port":
+        assert "127.0.0.1" in " ".join(one["command"]), "everybody could ask it past nginx"
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_a_server_that_can_have_several_workers_or_threads_is_told_how_many(role, path):
+    one = contract(role, path)
+    told = tokens(*one["command"])
+    assert "WORKERS" in told or one["workers"] == {**one["workers"], "most": 1}
+    assert ("THREADS" in told) is (role == "wsgi")
+
+
+@pytest.mark.parametrize(("role", "path"), SERVERS)
+def test_a_server_that_can_replace_its_workers_is_told_when_and_no_other(role, path):
+    one = contract(role, path)
+    assert (f"{role}_max_requests" in " ".join(one["command"])) is bool(one["recycles"])
+
+
+def test_every_token_of_a_template_is_one_that_a_release_fills_in():
+    templates = [path for role in ("systemd", "nginx") for path in (ROOT / "roles" / role).rglob("*") if path.is_file()]
+    found = {relative(path): tokens(path.read_text()) - known_tokens() for path in templates}
+    assert {"RELEASE", "UPSTREAM", "RESTART_STEPS"} <= tokens(*(path.read_text() for path in templates))
+    assert {name: unknown for name, unknown in found.items() if unknown} == {}
 
 
 # --- plugins ---------------------------------------------------------------------------------------------------------

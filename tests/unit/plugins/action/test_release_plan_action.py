@@ -26,6 +26,8 @@ GIVEN = {
     "domains": ["shop.example.org"],
     "gate": {"host": "shop.example.org", "scheme": "http", "health_path": "/health/", "websocket_path": ""},
     "hosts": 1,
+    "serving": {"bind": "socket", "sizing": {"workers": "auto"}, "times": {"request": 60}, "sandbox": {}},
+    "size": {"workers": 2, "threads": 8, "connections": 16, "memory": 256},
     "modules": [],
     "files": [{"path": "unit", "content": "x"}],
     "links": [],
@@ -61,10 +63,17 @@ def test_the_same_inputs_name_the_same_release(plan):
         {"settings_module": "shop.settings.live"},
         {"overrides": {"DEBUG": False}},
         {"gate": {**GIVEN["gate"], "health_path": "/"}},
+        {"serving": {**GIVEN["serving"], "bind": "port"}},
+        {"serving": {**GIVEN["serving"], "sizing": {"workers": "4"}}},
+        {"serving": {**GIVEN["serving"], "times": {"request": 90}}},
+        {"serving": {**GIVEN["serving"], "sandbox": {"devices": ["/dev/fuse"]}}},
         {"modules": [{"path": "wrapper.py", "content": "y"}]},
         {"files": [{"path": "unit", "content": "y"}]},
     ],
-    ids=["code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate", "modules", "files"],
+    ids=[
+        *("code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate"),
+        *("bind", "sizing", "times", "sandbox", "modules", "files"),
+    ],
 )
 def test_every_input_of_a_release_changes_its_name(plan, change):
     assert plan(**change)["id"] != plan()["id"]
@@ -76,12 +85,18 @@ def test_every_input_of_a_release_changes_its_name(plan, change):
         {"state": state(python="3.13")},
         {"state": state(live="b" * 12, releases={"b" * 12: {"build": "x", "stack": "asgi"}})},
         {"hosts": 3},
+        {"size": {"workers": 8, "threads": 8, "connections": 64, "memory": 1024}},
         {"source": {**GIVEN["source"], "origin": "https://mirror.example.org/shop.git"}},
     ],
-    ids=["Python", "what is live", "number of hosts", "origin"],
+    ids=["Python", "what is live", "number of hosts", "size", "origin"],
 )
 def test_what_differs_between_hosts_does_not_name_a_release(plan, change):
     assert plan(**change)["id"] == plan()["id"]
+
+
+def test_how_it_is_served_and_how_large_it_is_go_to_the_host(plan):
+    wanted = plan()["wanted"]
+    assert (wanted["serving"], wanted["size"]) == (GIVEN["serving"], GIVEN["size"])
 
 
 def test_a_host_with_another_python_has_another_venv(plan):

@@ -76,6 +76,27 @@ def test_a_bad_environment_is_refused_without_its_value(plan):
     assert "hunter2" not in message
 
 
+def test_every_time_follows_from_how_long_a_request_may_take(plan):
+    assert plan()["times"] == {
+        "request": 60,
+        "nginx": 60,
+        "server": 65,
+        "graceful": 60,
+        "stop": 65,
+        "idle_nginx": 50,
+        "idle_server": 55,
+    }
+    times = plan(site_request_timeout=90, nginx_read_timeout=120, site_graceful_timeout="auto")["times"]
+    assert (times["request"], times["nginx"], times["graceful"]) == (90, 120, 90)
+
+
+@pytest.mark.parametrize("name", ["nginx_read_timeout", "site_graceful_timeout"])
+def test_times_that_contradict_each_other_are_refused_with_both_values(plan, name):
+    message = refusal(plan, site_request_timeout=90, site_health_path="health", **{name: 45})
+    assert f"{name} 45 is shorter than site_request_timeout 90" in message
+    assert "site_health_path" in message, "all at once"
+
+
 def test_a_source_that_is_not_there_is_refused(plan):
     assert "site_source 'nowhere'" in refusal(plan, site_source="nowhere")
 

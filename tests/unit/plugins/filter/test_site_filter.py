@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
+from unittest import mock
 
+import jinja2
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.switchyard.django.plugins.filter import site
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -126,24 +130,61 @@ def test_systemd_itself_finds_nothing_amiss(tmp_path):
     assert said == []
 
 
-def test_the_sandbox_is_a_list_of_directives():
-    directives = site.sandbox_directives("shop")
-    assert "NoNewPrivileges=yes" in directives
-    assert all("=" in directive and directive[0].isupper() for directive in directives)
-
-
 def test_the_folders_are_those_of_the_layout():
     folders = site.site_folders("shop")
     assert [(one["path"], one["mode"]) for one in folders] == [(str(p), m) for p, m, _o, _g in Layout("shop").folders()]
     assert all(set(one) == {"path", "mode", "owner", "group"} for one in folders)
 
 
-@pytest.mark.parametrize("ask", [site.sandbox_directives, site.site_folders])
+@pytest.mark.parametrize("ask", [site.site_folders])
 def test_an_impossible_site_is_refused(ask):
     with pytest.raises(ValueError, match="site_name"):
         ask("../etc")
 
 
-def test_every_filter_is_offered_by_its_name():
-    offered = site.FilterModule().filters()
-    assert all(function.__name__ == name for name, function in offered.items())
+def documented():
+    files = sorted(Path(site.__file__).parent.glob("*.yml"))
+    return {path.stem: yaml.safe_load(path.read_text()) for path in files}
+
+
+def test_every_filter_that_is_offered_is_documented_and_no_other():
+    assert set(site.FilterModule().filters()) == set(documented())
+    assert {name: one["DOCUMENTATION"]["name"] for name, one in documented().items()} == {
+        name: name for name in documented()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(documented()))
+def test_every_example_works(name):
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no page
+    environment.filters[f"switchyard.django.{name}"] = used = mock.Mock(wraps=site.FilterModule().filters()[name])
+    environment.from_string(documented()[name]["EXAMPLES"]).render()
+    assert used.called
+
+
+# --- the size of an instance -----------------------------------------------------------------------------------------
+
+RULE = {
+    "variable": "wsgi_workers",
+    "workers": "auto",
+    "threads": "auto",
+    "per_core": "1",
+    "plus": "1",
+    "least": "2",
+    "most": "0",
+    "usual_threads": "8",
+    "worker_memory": "128",
+    "reserve": "128",
+    "memory_max": "75%",
+}
+
+
+def test_a_size_is_made_of_what_templates_made():
+    found = site.instance_size(RULE, {"cores": 2, "memory": 2048}, {})
+    assert found == {"size": {"workers": 3, "threads": 8, "connections": 24, "memory": 384}, "problem": ""}
+
+
+def test_what_does_not_fit_comes_with_the_sum():
+    found = site.instance_size({**RULE, "workers": "8"}, {"cores": 2, "memory": 2048}, {"blog": 256})
+    assert found["size"]["workers"] == 8
+    assert "the site blog" in found["problem"]

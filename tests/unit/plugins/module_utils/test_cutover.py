@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, guard, history
 from ansible_collections.switchyard.django.plugins.module_utils.cutover import CutoverError, Plan, move
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, WebSocketCheck
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, Target, WebSocketCheck
 
 OLD, NEW = "a" * 12, "b" * 12
 
@@ -162,6 +163,38 @@ def test_the_message_says_what_is_live_and_what_lives_on(host, with_old, plan):
 def test_the_new_instance_is_watched_with_the_way_back_at_hand(layout, host, with_old, plan):
     outcome = move(plan)
     assert host.watched == [(NEW, OLD, 10, 45, outcome.edge_before)]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "drain"),
+    [
+        ({}, 120),
+        ({"serving": {"times": {"request": 60}}}, 120),
+        ({"serving": {"times": {"request": 61}}}, 121),
+        ({"serving": {"times": {"request": 1800}}}, 1860),
+    ],
+)
+def test_where_nobody_set_a_drain_it_is_what_the_leaving_instance_needs(
+    host, with_old, plan, make_release, manifest, drain
+):
+    make_release(OLD, **manifest)
+    make_release(NEW, serving={"times": {"request": 900}})
+    assert f"{OLD} lives on for its connections, {drain} s at most" in move(replace(plan, drain=0)).message
+    assert host.ending == [(OLD, drain, 10)]
+
+
+def test_an_instance_that_traffic_did_not_stay_with_has_the_time_that_it_needs_itself(
+    host, with_old, plan, make_release
+):
+    make_release(NEW, serving={"times": {"request": 900}})
+    host.fail_on(NEW)
+    move(replace(plan, drain=0))
+    assert host.ending == [(NEW, 960, 0)]
+
+
+def test_the_way_back_of_a_plan_without_a_drain_has_none_either(layout, host, with_old, plan):
+    outcome = move(replace(plan, drain=0))
+    assert host.watched == [(NEW, OLD, 10, 0, outcome.edge_before)]
 
 
 def test_the_old_instance_lives_at_least_as_long_as_traffic_may_come_back(host, with_old, plan):
@@ -610,6 +643,78 @@ def test_the_names_of_the_plan_count_before_those_on_the_disk(layout, plan):
     assert cutover._edge(layout, replace(plan, edge={str(path): '{"hosts": ["new.example.org"]}'}))["hosts"] == [
         "new.example.org"
     ]
+
+
+@pytest.mark.parametrize("port", [None, 21845])
+def test_an_instance_is_asked_for_its_names_where_it_listens(layout, make_release, monkeypatch, plan, port):
+    make_release(NEW, gate=GATE, port=port)
+    layout.edge_names.write_text('{"hosts": ["shop.example.org"], "port": 80}')
+    asked = []
+    monkeypatch.setattr(cutover, "probe", lambda target, *_how: asked.append(target) or SimpleNamespace(ok=True))
+    cutover._require_welcome(layout, plan)
+    assert asked == [Target(port=port) if port else Target(unix_socket=str(layout.socket(NEW)))]
+
+
+# --- the candidate that nginx reads ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mounted(monkeypatch):
+    """What nginx would read: path of a folder -> its files, in the order in which they are mounted over each other."""
+    seen = {}
+
+    def unshare(argv, **_how):
+        assert argv[:2] == ["unshare", "--mount"]
+        pairs = argv[argv.index("sh") + 1 :]
+        for source, target in zip(pairs[::2], pairs[1::2], strict=True):
+            files = [path for path in Path(source).iterdir() if path.is_file()]
+            seen[target] = {path.name: path.read_text() for path in files}
+        return subprocess.CompletedProcess(argv, unshare.rc, "", "nginx: [emerg] unknown directive")
+
+    unshare.rc, unshare.seen = 0, seen
+    monkeypatch.setattr(cutover.subprocess, "run", unshare)
+    return unshare
+
+
+@pytest.fixture
+def nginx(layout, tmp_path, make_release):
+    """A folder of nginx with the main configuration and two folders in it."""
+    make_release(NEW)
+    (layout.record(NEW) / "nginx").mkdir()
+    folder = tmp_path / "etc-nginx"
+    for name in ("nginx.conf", "conf.d/switchyard.conf", "sites-enabled/shop.conf", "sites-enabled/blog.conf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"old {name}")
+    return folder
+
+
+def test_a_folder_of_the_candidate_is_mounted_before_those_in_it(layout, nginx, mounted):
+    names = ["sites-enabled/shop.conf", "conf.d/switchyard.conf", "nginx.conf", "sites-enabled/shop.conf.2"]
+    edge = {str(nginx / name): f"new {name}" for name in names}
+    edge[str(layout.edge_names)] = "{}"
+    cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann", edge=edge))
+    places = [layout.etc, nginx, nginx / "conf.d", nginx / "sites-enabled"]
+    assert list(mounted.seen) == [str(place) for place in places]
+    assert mounted.seen[str(nginx)] == {"nginx.conf": "new nginx.conf"}
+    assert mounted.seen[str(nginx / "sites-enabled")] == {
+        "blog.conf": "old sites-enabled/blog.conf",
+        "shop.conf": "new sites-enabled/shop.conf",
+        "shop.conf.2": "new sites-enabled/shop.conf.2",
+    }
+
+
+def test_a_file_that_is_to_go_is_not_in_the_candidate(layout, nginx, mounted):
+    path = str(nginx / "sites-enabled/shop.conf")
+    cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann", edge={path: None}))
+    assert set(mounted.seen[str(nginx / "sites-enabled")]) == {"blog.conf"}
+
+
+def test_what_nginx_says_of_a_candidate_is_told_and_nothing_of_it_stays(layout, nginx, mounted):
+    mounted.rc = 1
+    with pytest.raises(CutoverError, match=r"unknown directive"):
+        cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann"))
+    assert not (layout.run / "candidate").exists()
+    assert (nginx / "nginx.conf").read_text() == "old nginx.conf"
 
 
 # --- the gate's probes -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -123,6 +124,7 @@ def test_what_is_in_force_is_reported(project):
     assert report["entry_point"] is True
     assert "auth.0001_initial" in report["migrations"]["pending"]
     assert report["migrations"]["before"] == {}
+    assert report["connections"] == {}
     assert "security.W018" in {check["id"] for check in report["checks"]}
 
 
@@ -253,3 +255,170 @@ def test_several_problems_are_told_at_once(project):
     project.write("shop/settings.py", SETTINGS + "DATABASES['default']['NAME'] = '/no/such/folder/db.sqlite3'\n")
     project.write("shop/wsgi.py", "import nothere\n")
     assert [problem["step"] for problem in project.inspect()["problems"]] == ["entry_point", "migrations"]
+
+
+# --- compressed files ------------------------------------------------------------------------------------------------
+
+CSS = "body { color: #333; }\n" * 100
+
+
+@pytest.fixture
+def static(tmp_path):
+    """A folder of static files; says what lies beside them once they are compressed."""
+    folder = tmp_path / "static"
+    folder.mkdir()
+
+    def static(files):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        django_inspector.compress(str(folder))
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.gz"))
+
+    static.folder = folder
+    return static
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["app.css", "app.js", "app.mjs", "logo.svg", "app.3f2a9c1b.css", "deep/er/app.js.map", "favicon.ico", "a b.txt"],
+)
+def test_what_a_browser_gets_smaller_has_a_compressed_file_beside_it(static, name):
+    assert static({name: CSS}) == [f"{name}.gz"]
+    assert gzip.decompress((static.folder / f"{name}.gz").read_bytes()) == CSS.encode()
+    assert (static.folder / name).read_text() == CSS
+
+
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "photo.webp", "font.woff2", "bundle.css.gz", "bundle.css.br", "css", "x.CSS"]
+)
+def test_what_is_compressed_by_itself_and_what_nobody_knows_is_left_alone(static, name):
+    assert static({name: CSS}) == [name] * name.endswith(".gz")
+
+
+@pytest.mark.parametrize(("size", "compressed"), [(0, []), (1023, []), (1024, ["app.css.gz"])])
+def test_what_fits_into_a_packet_is_left_alone(static, size, compressed):
+    assert static({"app.css": "x" * size}) == compressed
+
+
+def test_what_would_not_become_smaller_is_left_alone(static):
+    assert static({"app.wasm": os.urandom(4096)}) == []
+
+
+def test_what_the_project_has_compressed_itself_stays_as_it_is(static):
+    own = gzip.compress(CSS.encode(), compresslevel=1)
+    assert static({"app.css": CSS, "app.css.gz": own}) == ["app.css.gz"]
+    assert (static.folder / "app.css.gz").read_bytes() == own
+
+
+def test_the_same_file_is_compressed_to_the_same_bytes_on_every_host(static, tmp_path):
+    static({"one/app.css": CSS})
+    static({"two/app.css": CSS})
+    os.utime(static.folder / "one/app.css", (0, 0))
+    one, two = ((static.folder / name / "app.css.gz").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert one[4:8] == bytes(4), "the time at which it was compressed"
+    assert static({}) == ["one/app.css.gz", "two/app.css.gz"], "a second time changes nothing"
+
+
+def test_a_build_compresses_what_it_collects_under_its_hashed_name_too(project):
+    storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    project.write(
+        "shop/settings.py", f"{SETTINGS}{PRODUCTION}STORAGES = {{'staticfiles': {{'BACKEND': '{storage}'}}}}\n"
+    )
+    project.write("shop/static/shop/style.css", CSS)
+    assert project.inspect(build=True)["problems"] == []
+    folder = project.folder.parent / "static/shop"
+    (hashed,) = set(folder.glob("style.*.css"))
+    assert {path.name for path in folder.glob("*.gz")} == {"style.css.gz", f"{hashed.name}.gz"}
+    assert gzip.decompress((folder / f"{hashed.name}.gz").read_bytes()) == CSS.encode()
+
+
+# --- how many connections a database allows --------------------------------------------------------------------------
+
+ENGINE = """\
+from django.db.backends.sqlite3 import base
+
+
+class Cursor:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def execute(self, query):
+        with open("asked", "a") as stream:
+            stream.write(query + "\\n")
+
+    def fetchone(self):
+        return (97,)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    vendor = {vendor!r}
+
+    def cursor(self):
+        if self.settings_dict["NAME"] == "away":
+            raise base.Database.OperationalError("connection refused")
+        return Cursor()
+"""
+
+
+@pytest.fixture
+def database(project):
+    """Adds a database server's connection to the project, and tells what is found out of it."""
+
+    def database(vendor="postgresql", **settings):
+        project.write(f"shop/{vendor}/base.py", ENGINE.format(vendor=vendor))
+        settings = {"ENGINE": f"shop.{vendor}", "NAME": "shop", **settings}
+        project.write("shop/settings.py", SETTINGS + f"DATABASES['other'] = {settings!r}\n")
+        return project.inspect()
+
+    database.asked = lambda: (project.folder / "asked").read_text()
+    return database
+
+
+@pytest.mark.parametrize(("vendor", "asked"), [("postgresql", "superuser_reserved_connections"), ("mysql", "@@max_")])
+def test_a_database_server_is_asked_how_many_connections_it_allows(database, vendor, asked):
+    report = database(vendor)
+    assert (report["problems"], report["connections"]) == ([], {"other": {"max_connections": 97}})
+    assert asked in database.asked()
+
+
+@pytest.mark.parametrize("vendor", ["oracle", "unheard_of"])
+def test_a_database_that_nobody_knows_how_to_ask_is_not_asked(database, vendor):
+    report = database(vendor)
+    assert (report["problems"], report["connections"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("pool", "size"),
+    [
+        (True, 4),
+        ({"min_size": 2}, 2),
+        ({"min_size": 2, "max_size": 10}, 10),
+        ({"max_size": None, "min_size": 3}, 3),
+        ({"timeout": 10}, 4),
+    ],
+)
+def test_a_pool_says_how_many_connections_a_process_keeps(database, pool, size):
+    assert database(OPTIONS={"pool": pool})["connections"]["other"] == {"max_connections": 97, "pool": size}
+
+
+@pytest.mark.parametrize("options", [{}, {"pool": False}, {"pool": {}}, {"sslmode": "require"}])
+def test_where_nothing_is_pooled_there_is_no_pool(database, options):
+    assert database(OPTIONS=options)["connections"]["other"] == {"max_connections": 97}
+
+
+def test_a_server_that_can_not_be_asked_is_a_problem_of_its_own(database):
+    (problem,) = database(NAME="away")["problems"]
+    assert (problem["step"], problem["kind"]) == ("connections", "OperationalError")
+    assert "connection refused" in problem["message"]
+
+
+def test_where_the_migrations_can_not_be_asked_for_the_connections_are_no_second_problem(project):
+    project.write("shop/settings.py", SETTINGS + "DATABASES['default']['NAME'] = '/no/such/folder/db.sqlite3'\n")
+    report = project.inspect()
+    assert [problem["step"] for problem in report["problems"]] == ["migrations"]
+    assert "connections" not in report

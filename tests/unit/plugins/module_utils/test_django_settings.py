@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.switchyard.django.plugins.module_utils import django_settings
+from ansible_collections.switchyard.django.plugins.module_utils import django_inspector, django_settings
 from ansible_collections.switchyard.django.plugins.module_utils.django_settings import covers, judge, overlay, refusal
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from hypothesis import given
@@ -36,7 +38,7 @@ SQLITE = "django.db.backends.sqlite3"
 FROM_ENV = {"$env": "SECRET_KEY"}
 
 
-def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, **report):
+def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, size=None, **report):
     whole = {
         "problems": [],
         "settings": {**copy.deepcopy(SOUND), **(settings or {})},
@@ -44,7 +46,7 @@ def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, **report):
         "checks": [],
         **report,
     }
-    return judge(whole, LAYOUT, list(domains), "/health/", hosts)
+    return judge(whole, LAYOUT, list(domains), "/health/", hosts, size=size)
 
 
 def test_a_sound_project_passes():
@@ -183,6 +185,27 @@ def test_a_health_path_that_no_url_has_is_a_problem_of_the_variable():
     (problem,) = verdict.problems
     assert problem.startswith("site_health_path '/health/'")
     assert verdict.variables == {}
+
+
+SIZE = {"workers": 4, "threads": 8, "connections": 32, "memory": 512}
+
+
+def test_a_database_that_allows_too_few_connections_for_all_hosts_is_a_problem():
+    connections = {"default": {"max_connections": 97}}
+    assert verdict_on(size=SIZE, connections=connections).problems == []
+    (problem,) = verdict_on(size=SIZE, connections=connections, hosts=2).problems
+    assert "DATABASES['default'] allows 97 connections" in problem
+    assert "are 128" in problem
+
+
+@pytest.mark.parametrize(("size", "report"), [(None, {"connections": {"default": {"max_connections": 1}}}), (SIZE, {})])
+def test_where_one_of_both_is_not_known_nobody_counts_connections(size, report):
+    assert verdict_on(size=size, **report).problems == []
+
+
+def test_every_step_of_the_inspector_has_its_words():
+    steps = re.findall(r'(?:attempt|problem)\("(\w+)",', Path(django_inspector.__file__).read_text())
+    assert set(steps) == set(django_settings.STEPS)
 
 
 def test_what_the_inspector_met_is_said_with_its_place():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, gate
-from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Report
+from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Report, Target
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 ID = "0123456789ab"
@@ -14,6 +14,17 @@ FINDING = diagnosis.Finding("missing_module", "redis", "No module named 'redis'"
 
 def report(failure: str, check: str | None, lasts: bool) -> Report:
     return Report(False, [], 1, 1.0, {}, check, failure, evidence="what was met", hint="What to do.", lasts=lasts)
+
+
+def test_an_instance_is_asked_at_its_own_socket() -> None:
+    layout = Layout("shop")
+    for manifest in ({"id": ID}, {"id": ID, "port": None}):
+        assert gate.target_of(layout, manifest) == Target(unix_socket=f"/run/shop/{ID}/app.sock")
+
+
+def test_an_instance_that_has_a_port_is_asked_there() -> None:
+    assert gate.target_of(Layout("shop"), {"id": ID, "port": 21845}) == Target(port=21845)
+    assert Target(port=21845).host == "127.0.0.1"
 
 
 @pytest.fixture

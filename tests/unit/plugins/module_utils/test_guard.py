@@ -132,10 +132,33 @@ def test_an_instance_that_is_being_stopped_is_waited_for_so_that_it_can_be_start
     assert time.monotonic() - began >= 0.15
 
 
-def test_it_is_not_waited_for_for_ever(layout, host, monkeypatch):
-    monkeypatch.setattr(guard, "STOPS_WITHIN", 0.1)
+class Clock:
+    """A clock that goes on while somebody sleeps, and not else."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("manifest", "patience"),
+    [({"serving": {"times": {"stop": 35}}}, 40), ({"serving": {"times": {"stop": 1805}}}, 1810), ({}, 125)],
+    ids=["a short one", "the longest", "a release from before there were times"],
+)
+def test_a_stop_has_as_long_as_the_instances_own_requests_and_no_longer(
+    layout, host, make_release, monkeypatch, manifest, patience
+):
+    make_release(OLD, **manifest)
     stopping(layout, OLD)
+    clock = Clock()
+    monkeypatch.setattr(guard, "time", clock)
     guard.let_live(layout, OLD)
+    assert clock.now - 1000 == pytest.approx(patience, abs=0.2)
     assert guard.read(layout)["ending"] == {}
 
 

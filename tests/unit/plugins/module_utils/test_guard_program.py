@@ -37,11 +37,49 @@ Num       RefCount Protocol Flags    Type St Inode Path
 
 
 def test_connections_are_those_on_the_instances_own_socket(layout, tmp_path):
-    table = tmp_path / "unix"
-    table.write_text(TABLE.format(old=layout.socket(OLD), new=layout.socket(NEW)))
-    assert guard_program.connections(layout, OLD, table) == 2
-    assert guard_program.connections(layout, NEW, table) == 1
-    assert guard_program.connections(layout, OTHER, table) == 0
+    (tmp_path / "unix").write_text(TABLE.format(old=layout.socket(OLD), new=layout.socket(NEW)))
+    assert guard_program.connections(layout, OLD, tmp_path) == 2
+    assert guard_program.connections(layout, NEW, tmp_path) == 1
+    assert guard_program.connections(layout, OTHER, tmp_path) == 0
+
+
+# In turn: the port 5555 listens, has two visits, one that is about to be, and three that are over. Then the other end
+# of the first, a visit to another port, one to the same port of another address, and one of the host's own elsewhere.
+TCP_TABLE = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:5555 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 41 1 0 100 0 0 10 0
+   1: 0100007F:5555 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 42 1 0 20 4 30 10 -1
+   2: 0100007F:5555 0100007F:9C42 01 00000000:00000000 00:00000000 00000000     0        0 43 1 0 20 4 30 10 -1
+   3: 0100007F:5555 0100007F:9C44 03 00000000:00000000 00:00000000 00000000     0        0 0 1 0 20 4 30 10 -1
+   4: 0100007F:5555 0100007F:9C46 06 00000000:00000000 03:00000F3A 00000000     0        0 0 3 0
+   5: 0100007F:5555 0100007F:9C48 05 00000000:00000000 00:00000000 00000000     0        0 0 1 0 20 4 30 10 -1
+   6: 0100007F:5555 0100007F:9C4A 08 00000000:00000000 00:00000000 00000000     0        0 44 1 0 20 4 30 10 -1
+   7: 0100007F:9C40 0100007F:5555 01 00000000:00000000 00:00000000 00000000    33        0 45 1 0 20 4 30 10 -1
+   8: 0100007F:5556 0100007F:9C4C 01 00000000:00000000 00:00000000 00000000     0        0 46 1 0 20 4 30 10 -1
+   9: 0500000A:5555 0200000A:9C4E 01 00000000:00000000 00:00000000 00000000     0        0 47 1 0 20 4 30 10 -1
+  10: 0100007F:9C50 0500000A:5555 01 00000000:00000000 00:00000000 00000000     0        0 48 1 0 20 4 30 10 -1
+"""
+
+
+def test_connections_of_an_instance_with_a_port_are_those_on_its_port_of_the_loopback(layout, make_release, tmp_path):
+    make_release(OLD, port=0x5555)
+    make_release(NEW, port=0x5557)
+    (tmp_path / "tcp").write_text(TCP_TABLE)
+    assert guard_program.connections(layout, OLD, tmp_path) == 4
+    assert guard_program.connections(layout, NEW, tmp_path) == 0
+
+
+def test_the_kernel_counts_what_an_instance_with_a_port_really_holds(layout, make_release):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        make_release(OLD, port=address[1])
+        assert guard_program.connections(layout, OLD) == 0
+        with socket.create_connection(address), socket.create_connection(address):
+            accepted = listener.accept()[0]
+            assert guard_program.connections(layout, OLD) == 2, "one waits to be accepted still"
+            accepted.close()
+            assert guard_program.connections(layout, OLD) == 1
+    assert guard_program.connections(layout, OLD) == 0
 
 
 @pytest.fixture

@@ -41,6 +41,14 @@ def settled(monkeypatch):
     return trees
 
 
+@pytest.fixture(autouse=True)
+def systemd(monkeypatch):
+    """The version of the host's systemd."""
+    version = [252]
+    monkeypatch.setattr(release.units, "version", lambda: version[0])
+    return version
+
+
 # --- the name --------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +218,16 @@ def test_adopting_replaces_what_a_killed_run_left(layout):
 # --- asking Django ---------------------------------------------------------------------------------------------------
 
 
+LOOSENED = {
+    "writable_paths": ["/srv/exports"],
+    "address_families": [],
+    "system_calls": [],
+    "devices": [],
+    "protect_home": "yes",
+}
+SERVING = {"bind": "socket", "sizing": {}, "times": {"request": 60}, "sandbox": LOOSENED}
+
+
 def wanted(**changes):
     return Wanted(
         **{
@@ -223,6 +241,8 @@ def wanted(**changes):
             "domains": ["shop.example.org"],
             "health_path": "/health/",
             "hosts": 1,
+            "serving": SERVING,
+            "size": {"workers": 3, "threads": 8, "connections": 24, "memory": 384},
             "modules": [],
             "files": [],
             "manifest": {"commit": "c0ffee", "stack": "one"},
@@ -268,6 +288,7 @@ def test_the_answer_is_what_stands_behind_the_marker(layout, django):
     assert call["environment"]["DJANGO_SETTINGS_MODULE"] == "shop.settings"
     assert call["environment_file"] == layout.environment("e1")
     assert call["writable"] == []
+    assert call["loosened"] == LOOSENED
 
 
 def test_the_marker_can_not_be_guessed_by_the_project(layout, django):
@@ -358,6 +379,13 @@ def test_migrations_run_in_the_release_and_say_what_they_did(layout, django, rec
     assert call["patient"], "a migration must not be cut off by the next run"
 
 
+@pytest.mark.parametrize(("manifest", "loosened"), [({}, None), ({"serving": SERVING}, LOOSENED)])
+def test_migrations_run_in_the_sandbox_of_their_own_release(layout, django, recorded, make_release, manifest, loosened):
+    make_release(ID, commit=None, **manifest)
+    release.migrate(layout, ID)
+    assert django.calls[0]["loosened"] == loosened
+
+
 def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django, recorded):
     django.rc, django.stderr = 1, "OperationalError: no such table for hunter2hunter2"
     with pytest.raises(ReleaseError) as caught:
@@ -420,6 +448,60 @@ def test_the_manifest_makes_the_release_whole(layout, built):
     assert manifest["stack"] == "one"
     assert set(manifest["files"]) == {f"shop@{ID}.service", "nginx/static.conf"}
     assert "DEBUG" not in manifest["settings"]
+
+
+def test_the_manifest_says_how_the_release_is_served_and_how_large_it_is(layout, built):
+    manifest = release.record(layout, wanted(files=FILES), REPORT)
+    assert (manifest["serving"], manifest["port"]) == (SERVING, None)
+    assert manifest["size"] == {"workers": 3, "threads": 8, "connections": 24, "memory": 384}
+
+
+LISTENS = """\
+ExecStart=/bin/server --workers=@WORKERS@ --threads=@THREADS@
+Socket=@SOCKET@
+Port=@PORT@
+Upstream=@UPSTREAM@
+Restart=always
+RestartSteps=@RESTART_STEPS@
+RestartMaxDelaySec=@RESTART_MAX_DELAY@
+"""
+
+
+def lines_of(layout, **changes):
+    """The unit that a release gets, without what its command is."""
+    release.record(layout, wanted(files=[{"path": "unit", "content": LISTENS}], **changes), REPORT)
+    command, *rest = (layout.record(ID) / "unit").read_text().splitlines()
+    assert command == "ExecStart=/bin/server --workers=3 --threads=8"
+    return rest
+
+
+def test_an_instance_listens_at_its_own_socket_and_nginx_asks_there(layout, built):
+    socket = layout.socket(ID)
+    assert lines_of(layout) == [f"Socket={socket}", f"Upstream=unix:{socket}", "Restart=always"]
+
+
+def test_an_instance_whose_server_needs_one_gets_a_port_of_the_loopback_and_nginx_asks_there(
+    layout, built, monkeypatch
+):
+    monkeypatch.setattr(release.ports, "choose", lambda name: {ID: 21845}[name])
+    lines = lines_of(layout, serving={**SERVING, "bind": "port"})
+    assert lines == [f"Socket={layout.socket(ID)}", "Port=21845", "Upstream=127.0.0.1:21845", "Restart=always"]
+    assert state.manifest(layout, ID)["port"] == 21845
+
+
+def test_a_command_that_needs_a_port_has_one_or_there_is_no_release(layout, built):
+    files = [{"path": "unit", "content": "ExecStart=/bin/server --port=@PORT@\n"}]
+    with pytest.raises(ReleaseError, match="@PORT@"):
+        release.record(layout, wanted(files=files), REPORT)
+    assert state.manifest(layout, ID) is None
+
+
+@pytest.mark.parametrize(("version", "known"), [(247, False), (252, False), (253, False), (254, True), (257, True)])
+def test_restarts_slow_down_where_systemd_can(layout, built, systemd, version, known):
+    systemd[0] = version
+    told = [line for line in lines_of(layout) if line.startswith("Restart")]
+    growing = ["RestartSteps=4", "RestartMaxDelaySec=15"] if known else []
+    assert told == ["Restart=always", *growing]
 
 
 def test_a_record_that_fails_half_way_is_no_release(layout, built, monkeypatch):
@@ -515,6 +597,42 @@ def test_a_twins_manifest_says_what_it_was_made_from(layout, proven):
     assert (after["id"], after["environment"], after["made_from"]) == (other, "e2", ID)
     assert set(after["files"]) == {f"shop@{other}.service", "nginx/static.conf"}
     assert after["files"]["nginx/static.conf"] != before["files"]["nginx/static.conf"]
+
+
+AT_PORT = """\
+[Service]
+ExecStart=/srv/shop/venvs/v1/bin/server --port=@PORT@ --proxy=127.0.0.1:@PORT@
+Environment=RELEASE_ID={id}
+"""
+
+
+def test_a_twin_has_another_port_everywhere(layout, django, built, tmp_path, monkeypatch):
+    free = iter([21845, 21846])
+    monkeypatch.setattr(release.ports, "choose", lambda name: next(free))
+    monkeypatch.setattr(release.disk, "point", lambda link, target: None)
+    files = [
+        {"path": "shop@@RELEASE@.service", "content": AT_PORT.format(id=ID)},
+        {"path": "nginx/upstream.conf", "content": "server @UPSTREAM@;\n"},
+    ]
+    release.record(layout, wanted(files=files, serving={**SERVING, "bind": "port"}), REPORT)
+    layout.environment("e2").touch()
+    other = release.with_environment(layout, ID, "e2")
+    assert (state.manifest(layout, ID)["port"], state.manifest(layout, other)["port"]) == (21845, 21846)
+    unit = (layout.record(other) / f"shop@{other}.service").read_text()
+    assert "--port=21846 --proxy=127.0.0.1:21846\n" in unit
+    assert (layout.record(other) / "nginx/upstream.conf").read_text() == "server 127.0.0.1:21846;\n"
+    texts = [path.read_text() for path in layout.record(other).rglob("*") if path.is_file()]
+    assert not [text for text in texts if "21845" in text]
+
+
+def test_a_twin_of_a_release_with_a_socket_has_no_port_either(layout, proven):
+    other = release.with_environment(layout, ID, "e2")
+    assert state.manifest(layout, other)["port"] is None
+
+
+def test_a_twin_is_served_as_the_release_is(layout, proven):
+    before, after = state.manifest(layout, ID), state.manifest(layout, release.with_environment(layout, ID, "e2"))
+    assert (after["serving"], after["size"]) == (before["serving"], before["size"]) == (SERVING, wanted().size)
 
 
 def test_a_twin_shares_its_files_and_leaves_the_release_as_it_was(layout, proven):

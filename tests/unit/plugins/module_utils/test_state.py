@@ -7,7 +7,7 @@ import json
 import subprocess
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import disk, environment, history, state
+from ansible_collections.switchyard.django.plugins.module_utils import disk, environment, history, sizing, state
 
 
 @pytest.fixture
@@ -134,6 +134,8 @@ def test_everything_that_a_deploy_decides_on_is_read_in_one_go(layout, quiet_hos
     assert found["rejected"] == []
     assert found["lived"] == ["b" * 12, "a" * 12]
     assert found["undone"] is None
+    assert found["resources"] == sizing.resources()
+    assert found["neighbours"] == {}
 
 
 def test_a_release_whose_environment_was_forgotten_can_not_start_and_is_no_target(layout, quiet_host, make_release):

@@ -11,7 +11,15 @@ import subprocess
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.switchyard.django.plugins.module_utils import cutover as mover
-from ansible_collections.switchyard.django.plugins.module_utils import disk, history, lease, retention, state, swap
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    edge,
+    history,
+    lease,
+    retention,
+    state,
+    swap,
+)
 from ansible_collections.switchyard.django.plugins.modules import cutover, release_info, release_rollback, site_lease
 
 R1, R2, R3 = (f"{number}" * 12 for number in range(1, 4))
@@ -152,8 +160,18 @@ def test_a_move_says_who_asked_for_it_and_why(layout, run, host, monkeypatch):
     )
     (plan,) = host
     assert (plan["by"], plan["operation"], plan["reason"]) == ("ann@laptop", "rollback", "prices are wrong")
-    assert (plan["reversed"], plan["settle"], plan["drain"]) == (["shop.0002"], 7, 120)
+    assert (plan["reversed"], plan["settle"], plan["drain"]) == (["shop.0002"], 7, 0)
     assert (found["changed"], found["message"]) == (True, "it is live")
+
+
+def test_the_connections_of_nginxs_workers_are_a_part_of_the_move_and_of_its_diff(run, host, tmp_path, monkeypatch):
+    before = "events {\n\tworker_connections 768;\n}\n"
+    (tmp_path / "nginx.conf").write_text(before)
+    monkeypatch.setattr(edge, "NGINX_MAIN", tmp_path / "nginx.conf")
+    found = run(cutover, release=R2, worker_connections=4096)
+    after = "worker_rlimit_nofile 8192;\nevents {\n\tworker_connections 4096;\n}\n"
+    assert host[0]["edge"] == {str(tmp_path / "nginx.conf"): after}
+    assert (before, after) in [(one["before"], one["after"]) for one in found["diff"]]
 
 
 def test_the_diff_is_of_the_pointer_and_the_edge(layout, run):

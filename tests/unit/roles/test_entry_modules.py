@@ -1,0 +1,485 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an app server serves: the project's application, told by nginx's headers who asks and how."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import importlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import jinja2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROLES = Path(__file__).parents[3] / "roles"
+FILES = ROLES / "release/files"
+JINJA = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - Python
+AS_USUAL = {"site_package": "shop", "asgi_stall_threshold": 0, "__asgi_goodbye": True}
+
+WSGI = """\
+seen = []
+
+
+def application(environ, start_response):
+    seen.append(environ)
+    start_response("200 OK", [])
+    return [b"fine"]
+"""
+ASGI = """\
+seen = []
+
+
+async def application(scope, receive, send):
+    seen.append((scope, receive, send))
+"""
+
+
+def render(stack, **variables):
+    template = (ROLES / stack / "templates" / f"switchyard_{stack}.py.j2").read_text()
+    return JINJA.from_string(template).render({**AS_USUAL, **variables})
+
+
+@pytest.fixture
+def logged():
+    """The logger of Django, as it was before."""
+    logger = logging.getLogger("django")
+    before = list(logger.handlers)
+    yield logger
+    logger.handlers[:] = before
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch, logged):
+    """Imports an entry module beside a project of its own, as a server does, and leaves no trace of it."""
+
+    def load(stack, **variables):
+        package = variables.get("site_package", "shop")
+        folder = tmp_path / package.replace(".", "/")
+        folder.mkdir(parents=True)
+        (folder / "wsgi.py").write_text(WSGI)
+        (folder / "asgi.py").write_text(ASGI)
+        (tmp_path / f"switchyard_{stack}.py").write_text(render(stack, **variables))
+        known = ("switchyard_", package.partition(".")[0])
+        for name in [name for name in sys.modules if name.startswith(known)]:
+            monkeypatch.delitem(sys.modules, name)
+        for name, module in load.beside.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        importlib.invalidate_caches()
+        module = importlib.import_module(f"switchyard_{stack}")
+        assert Path(module.__file__).parent == tmp_path
+        module.seen = importlib.import_module(f"{package}.{stack}").seen
+        for name in [name for name in sys.modules if name.startswith(known)]:
+            monkeypatch.delitem(sys.modules, name)
+        return module
+
+    conf = ModuleType("django.conf")
+    conf.settings = load.settings = SimpleNamespace(LOGGING={}, LOGGING_CONFIG="logging.config.dictConfig")
+    load.beside = {"django": ModuleType("django"), "django.conf": conf}
+    monkeypatch.syspath_prepend(str(FILES))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return load
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
+def test_errors_of_the_project_go_to_the_journal(load, logged, stack):
+    before = list(logged.handlers)
+    load(stack)
+    (handler,) = [one for one in logged.handlers if one not in before]
+    assert (type(handler), handler.level) == (logging.StreamHandler, logging.ERROR)
+
+
+@pytest.mark.parametrize("own", [{"LOGGING": {"version": 1}}, {"LOGGING_CONFIG": None}])
+def test_a_project_that_sees_to_its_log_itself_decides_for_itself(load, logged, own):
+    vars(load.settings).update(own)
+    before = list(logged.handlers)
+    load("wsgi")
+    assert logged.handlers == before
+
+
+@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
+def test_a_package_may_lie_in_another_one(load, stack):
+    assert load(stack, site_package="apps.shop").project.__module__ == f"apps.shop.{stack}"
+
+
+# --- what a Host header asks for -------------------------------------------------------------------------------------
+
+ASKED_FOR = [
+    ("shop.example.org", "http", ("shop.example.org", 80)),
+    ("shop.example.org", "https", ("shop.example.org", 443)),
+    ("shop.example.org:8000", "https", ("shop.example.org", 8000)),
+    ("192.0.2.7", "http", ("192.0.2.7", 80)),
+    ("192.0.2.7:8000", "http", ("192.0.2.7", 8000)),
+    ("[2001:db8::7]", "https", ("[2001:db8::7]", 443)),
+    ("[2001:db8::7]:8000", "http", ("[2001:db8::7]", 8000)),
+    ("[::1]", "http", ("[::1]", 80)),
+    ("shop.example.org:", "http", ("shop.example.org:", 80)),
+    ("shop.example.org:http", "https", ("shop.example.org:http", 443)),
+    ("shop.example.org:-1", "http", ("shop.example.org:-1", 80)),
+    ("shop.example.org:8²", "http", ("shop.example.org:8²", 80)),
+    (":8000", "http", (":8000", 80)),
+    ("", "https", ("", 443)),
+]
+NO_SCHEMES = ["", "HTTPS", "https, http", "https ", "wss", "on", "javascript", "ÿþ"]
+
+
+def visited(module, **environ):
+    """What the project sees of a visit."""
+    environ = {"wsgi.url_scheme": "http", "SERVER_NAME": "unix", "SERVER_PORT": "", "PATH_INFO": "/é", **environ}
+    answers = []
+    body = module.application(environ, lambda *answer: answers.append(answer))
+    assert (body, answers) == ([b"fine"], [("200 OK", [])])
+    return module.seen[-1]
+
+
+# --- WSGI ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wsgi(load):
+    return load("wsgi")
+
+
+@pytest.mark.parametrize("known", ["http", "https"])
+@pytest.mark.parametrize(("told", "secure"), [("https", "on"), ("http", "off")])
+def test_nginx_says_whether_a_visit_is_secure(wsgi, known, told, secure):
+    seen = visited(wsgi, HTTP_X_FORWARDED_PROTO=told, HTTPS="forged", **{"wsgi.url_scheme": known})
+    assert (seen["wsgi.url_scheme"], seen["HTTPS"]) == (told, secure)
+
+
+@pytest.mark.parametrize("known", ["http", "https"])
+@pytest.mark.parametrize("told", [*NO_SCHEMES, None])
+def test_where_nginx_does_not_say_it_the_server_knows_it(wsgi, known, told):
+    headers = {} if told is None else {"HTTP_X_FORWARDED_PROTO": told}
+    assert visited(wsgi, **headers, **{"wsgi.url_scheme": known})["wsgi.url_scheme"] == known
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({"HTTP_X_REAL_IP": "192.0.2.7", "REMOTE_ADDR": ""}, "192.0.2.7"),
+        ({"HTTP_X_REAL_IP": "2001:db8::7", "REMOTE_ADDR": "127.0.0.1"}, "2001:db8::7"),
+        ({"HTTP_X_REAL_IP": "192.0.2.7", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, "192.0.2.7"),
+        ({"HTTP_X_FORWARDED_FOR": "203.0.113.9", "REMOTE_ADDR": "127.0.0.1"}, "127.0.0.1"),
+        ({"HTTP_X_REAL_IP": "", "REMOTE_ADDR": "127.0.0.1"}, "127.0.0.1"),
+        ({"REMOTE_ADDR": "127.0.0.1"}, "127.0.0.1"),
+        ({}, ""),
+    ],
+)
+def test_the_visitors_address_is_the_one_that_nginx_saw(wsgi, environ, address):
+    assert visited(wsgi, **environ)["REMOTE_ADDR"] == address
+
+
+@pytest.mark.parametrize(("host", "scheme", "server"), ASKED_FOR)
+def test_name_and_port_are_those_that_were_asked_for(wsgi, host, scheme, server):
+    seen = visited(wsgi, HTTP_HOST=host, HTTP_X_FORWARDED_PROTO=scheme)
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (server[0], str(server[1]))
+    assert seen["HTTP_HOST"] == host
+
+
+def test_who_names_no_host_gets_what_the_server_knows(wsgi):
+    seen = visited(wsgi, SERVER_NAME="localhost", SERVER_PORT="8000")
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == ("localhost", "8000")
+
+
+def test_all_else_is_as_the_server_has_it(wsgi):
+    given_environ = {
+        "QUERY_STRING": "a=1",
+        "HTTP_COOKIE": "c=é",
+        "wsgi.input": object(),
+        "HTTP_HOST": "shop.example.org",
+    }
+    seen = visited(wsgi, **given_environ)
+    assert {name: seen[name] for name in given_environ} == given_environ
+
+
+LATIN_1 = st.text(st.characters(max_codepoint=255), max_size=80)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LATIN_1, LATIN_1, LATIN_1)
+def test_whatever_a_header_holds_the_project_is_asked(wsgi, host, proto, address):
+    seen = visited(wsgi, HTTP_HOST=host, HTTP_X_FORWARDED_PROTO=proto, HTTP_X_REAL_IP=address)
+    assert seen["wsgi.url_scheme"] in ("http", "https")
+    assert seen["SERVER_PORT"].isdecimal()
+
+
+# --- ASGI ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asgi(load):
+    return load("asgi")
+
+
+async def nobody_calls(*_arguments):
+    raise AssertionError
+
+
+def scope_of(kind="http", headers=(), **changes):
+    scheme = {"http": "http", "websocket": "ws"}[kind]
+    return {
+        "type": kind,
+        "scheme": scheme,
+        "server": ("/run/shop/app.sock", None),
+        "client": None,
+        "path": "/",
+        "headers": [(name.encode(), value) for name, value in dict(headers).items()],
+        "state": {},
+        **changes,
+    }
+
+
+def asked(module, scope):
+    """What the project sees of a scope that stays as it is."""
+    before = copy.deepcopy(scope)
+    asyncio.run(module.application(scope, nobody_calls, nobody_calls))
+    assert scope == before
+    seen, receive, send = module.seen[-1]
+    assert (receive, send) == (nobody_calls, nobody_calls)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "told", "scheme"),
+    [
+        ("http", "http", b"https", "https"),
+        ("http", "https", b"http", "http"),
+        ("http", "http", b"http", "http"),
+        ("websocket", "ws", b"https", "wss"),
+        ("websocket", "wss", b"http", "ws"),
+        ("websocket", "http", b"https", "wss"),
+        *(("http", "http", told.encode("latin-1"), "http") for told in NO_SCHEMES),
+        *(("http", "https", told.encode("latin-1"), "https") for told in NO_SCHEMES),
+        *(("websocket", "wss", told.encode("latin-1"), "wss") for told in NO_SCHEMES),
+    ],
+)
+def test_a_scope_has_the_scheme_that_nginx_tells(asgi, kind, known, told, scheme):
+    assert asked(asgi, scope_of(kind, {"x-forwarded-proto": told}, scheme=known))["scheme"] == scheme
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "scheme"),
+    [
+        ("http", "http", "http"),
+        ("http", "https", "https"),
+        ("websocket", "ws", "ws"),
+        ("websocket", "wss", "wss"),
+        ("websocket", "https", "wss"),
+    ],
+)
+def test_a_scope_keeps_its_scheme_where_nginx_tells_none(asgi, kind, known, scheme):
+    assert asked(asgi, scope_of(kind, scheme=known))["scheme"] == scheme
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [("http", "http"), ("websocket", "ws")])
+def test_a_scope_without_a_scheme_gets_one(asgi, kind, scheme):
+    scope = scope_of(kind)
+    del scope["scheme"]
+    assert asked(asgi, scope)["scheme"] == scheme
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(("host", "scheme", "server"), ASKED_FOR)
+def test_the_server_of_a_scope_is_the_one_that_was_asked_for(asgi, kind, host, scheme, server):
+    headers = {"host": host.encode("latin-1"), "x-forwarded-proto": scheme.encode()}
+    assert asked(asgi, scope_of(kind, headers))["server"] == server
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_the_client_of_a_scope_is_the_visitor(asgi, kind):
+    headers = {"x-real-ip": b"2001:db8::7", "x-forwarded-for": b"203.0.113.9"}
+    assert asked(asgi, scope_of(kind, headers, client=("127.0.0.1", 4711)))["client"] == ("2001:db8::7", 0)
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_what_no_header_tells_stays_as_the_server_has_it(asgi, kind):
+    scope = scope_of(kind, {"x-forwarded-for": b"203.0.113.9", "cookie": b"\xff"}, client=("127.0.0.1", 4711))
+    assert asked(asgi, scope) == scope
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_scope_keeps_all_else_and_shares_its_state(asgi, kind):
+    scope = scope_of(kind, {"host": b"shop.example.org", "x-real-ip": b"192.0.2.7"}, extensions={"x": {}})
+    seen = asked(asgi, scope)
+    assert seen is not scope
+    assert seen["state"] is scope["state"]
+    assert {name for name in scope if seen[name] != scope[name]} == {"server", "client"}
+    assert set(seen) == set(scope)
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "something.else"])
+def test_a_scope_that_is_no_visit_goes_on_untouched(asgi, kind):
+    scope = {"type": kind, "asgi": {"version": "3.0"}, "state": {}}
+    assert asked(asgi, scope) is scope
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["http", "websocket"]), *[st.binary(max_size=80)] * 4)
+def test_headers_are_bytes_and_need_not_be_text(asgi, kind, host, proto, address, other):
+    headers = {"host": host, "x-forwarded-proto": proto, "x-real-ip": address, "x-other": other}
+    seen = asked(asgi, scope_of(kind, headers))
+    assert seen["client"] == (address.decode("latin-1"), 0)
+    assert seen["scheme"] in ("http", "https", "ws", "wss")
+    assert isinstance(seen["server"][1], int)
+
+
+def test_a_loop_is_watched_with_the_threshold_that_the_user_set(load):
+    load.beside["switchyard_stalls"] = stalls = ModuleType("switchyard_stalls")
+    watched = []
+    stalls.watch = watched.append
+    module = load("asgi", asgi_stall_threshold="0.25")
+    for scope in (scope_of(), scope_of("websocket"), {"type": "lifespan"}):
+        asked(module, scope)
+    assert watched == [0.25] * 3
+
+
+def test_a_websocket_of_a_server_that_closes_none_is_closed_by_another(load):
+    load.beside["switchyard_goodbye"] = goodbye = ModuleType("switchyard_goodbye")
+    served = []
+
+    async def serve(project, *call):
+        served.append((project, *call))
+
+    goodbye.serve = serve
+    module = load("asgi", __asgi_goodbye=False)
+    for scope in (scope_of(), {"type": "lifespan"}):
+        asked(module, scope)
+    assert served == []
+    headers = {"host": b"shop.example.org", "x-forwarded-proto": b"https"}
+    asyncio.run(module.application(scope_of("websocket", headers), nobody_calls, nobody_calls))
+    ((project, scope, *rest),) = served
+    assert (project, rest) == (module.project, [nobody_calls, nobody_calls])
+    assert (scope["scheme"], scope["server"]) == ("wss", ("shop.example.org", 443))
+
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+
+SETTINGS = """\
+SECRET_KEY = "x" * 50
+ALLOWED_HOSTS = ["shop.example.org", "[2001:db8::7]"]
+ROOT_URLCONF = "shop.urls"
+"""
+URLS = """\
+from django.http import JsonResponse
+from django.urls import path
+
+
+def visit(request):
+    return JsonResponse({
+        "url": request.build_absolute_uri(),
+        "secure": request.is_secure(),
+        "port": request.get_port(),
+        "visitor": request.META["REMOTE_ADDR"],
+    })
+
+
+urlpatterns = [path("", visit)]
+"""
+ENTRY_POINT = """\
+from django.core.{stack} import get_{stack}_application
+
+application = get_{stack}_application()
+"""
+ASK = {
+    "wsgi": """\
+import io, json, sys
+from switchyard_wsgi import application
+
+for headers in json.load(sys.stdin):
+    environ = {
+        "REQUEST_METHOD": "GET", "PATH_INFO": "/", "SERVER_NAME": "unix", "SERVER_PORT": "", "wsgi.input": io.BytesIO(),
+        "wsgi.url_scheme": "http",
+        **{"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()},
+    }
+    print(b"".join(application(environ, lambda *answer: None)).decode())
+""",
+    "asgi": """\
+import asyncio, json, sys
+from switchyard_asgi import application
+
+async def ask(headers):
+    messages, body = [{"type": "http.request", "body": b""}], []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+
+    async def send(message):
+        body.append(message.get("body", b""))
+
+    await application({
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http", "client": None,
+        "server": ("/run/shop/app.sock", None), "http_version": "1.1",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }, receive, send)
+    return b"".join(body).decode()
+
+for headers in json.load(sys.stdin):
+    print(asyncio.run(ask(headers)))
+""",
+}
+VISITS = [
+    (
+        {"Host": "shop.example.org", "X-Forwarded-Proto": "http", "X-Real-IP": "192.0.2.7"},
+        "http://shop.example.org/",
+        "80",
+    ),
+    (
+        {"Host": "shop.example.org", "X-Forwarded-Proto": "https", "X-Real-IP": "2001:db8::9"},
+        "https://shop.example.org/",
+        "443",
+    ),
+    (
+        {"Host": "shop.example.org:8443", "X-Forwarded-Proto": "https", "X-Real-IP": "192.0.2.7"},
+        "https://shop.example.org:8443/",
+        "8443",
+    ),
+    (
+        {"Host": "[2001:db8::7]:8000", "X-Forwarded-Proto": "http", "X-Real-IP": "192.0.2.7"},
+        "http://[2001:db8::7]:8000/",
+        "8000",
+    ),
+]
+
+
+@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
+def test_django_sees_the_visit_that_nginx_saw(tmp_path, stack):
+    pytest.importorskip("django")
+    (tmp_path / "shop").mkdir()
+    entry = {"settings": SETTINGS, "urls": URLS, stack: ENTRY_POINT.format(stack=stack)}
+    for name, text in entry.items():
+        (tmp_path / "shop" / f"{name}.py").write_text(text)
+    (tmp_path / f"switchyard_{stack}.py").write_text(render(stack))
+    done = subprocess.run(
+        [sys.executable, "-c", ASK[stack]],
+        input=json.dumps([headers for headers, _url, _port in VISITS]),
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{tmp_path}:{FILES}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DJANGO_SETTINGS_MODULE": "shop.settings",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"url": url, "secure": url.startswith("https"), "port": port, "visitor": headers["X-Real-IP"]}
+        for headers, url, port in VISITS
+    ]

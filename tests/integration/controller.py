@@ -110,6 +110,11 @@ class Host:
             raise AssertionError(f"{command!r} ended with {done.returncode}: {done.stderr}")
         return done.stdout
 
+    def clues(self, site: str) -> str:
+        """The last that nginx, the site's instances and the collection's own units have said."""
+        journal = f"journalctl --no-pager -n 60 -o short-iso-precise -u '{site}@*' -u 'switchyard-*'"
+        return self.sh(f"tail -n 20 /var/log/nginx/error.log; {journal}")
+
     def get(self, path: str, domain: str, port: int = 80, timeout: float = 10) -> tuple[int, dict[str, str], bytes]:
         """Ask nginx as a browser does."""
         connection = http.client.HTTPConnection(self.address, port, timeout=timeout)

@@ -34,6 +34,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
+# What an application says that goes away: "going away", "service restart", and what daphne may say instead of it.
+GOODBYES = {"1001", "1012", "4012"}
 KINDS = ("fresh", "kept", "slow", "upload")
 WEBSOCKET = "websocket"
 POSITIONAL = ("address", "domain")
@@ -597,6 +599,20 @@ class Visitors:
 def require_ok(answer: Answer) -> None:
     if answer.status != 200:
         raise Failure(f"status {answer.status}", repr(answer.body[:200]))
+
+
+def nothing_was_lost(report: Report, clues: str) -> None:
+    """Every request was answered as it should be, and every WebSocket ended by a goodbye.
+
+    :param clues: what to show where this is not so
+    """
+    said = f"{report.summary()}\n{clues}"
+    websockets = report.websockets
+    assert report.failed == {}, said
+    assert report.answered == {kind: report.sent[kind] for kind in KINDS}, said
+    assert websockets.cut == 0, said
+    assert set(websockets.closed) <= GOODBYES, said
+    assert sum(websockets.closed.values()) + websockets.ended_by_client == websockets.opened, said
 
 
 # --- in a process of its own

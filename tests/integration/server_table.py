@@ -30,9 +30,9 @@ SHOWN = (
     "Django",
 )
 HEAD = [
-    "| stack | server | WebSocket | first event | forged headers | limit - 1 s | limit + 1 s | in flight at stop "
-    "| exposure | processes | MiB at rest | requests/s |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    "| stack | server | WebSocket | first event | forged headers | limit - 1 s | limit + 1 s | in flight at reload "
+    "| in flight at stop | exposure | processes | MiB at rest | requests/s |",
+    f"|{'---|' * 13}",
 ]
 
 
@@ -74,6 +74,7 @@ def row(one: dict[str, Any], fastest: float) -> str:
         "no effect",
         one["within"],
         one["beyond"],
+        "–" if one["reload"] is None else "completes" if one["reload"] == 200 else "is dropped",
         "completes" if one["in_flight"] == 200 else "is dropped",
         one["exposure"],
         one["processes"],

@@ -19,8 +19,6 @@ DOMAIN = "yard.example.org"
 DRAIN = 10
 WEBSOCKETS = 50
 OTHER = {"asgi": "wsgi", "wsgi": "asgi"}
-# What an application that goes away says: "going away", and "service restart".
-GOODBYES = {"1001", "1012"}
 
 Say = Callable[[str], None]
 
@@ -88,14 +86,7 @@ def wait_for(what: str, is_so: Callable[[], bool], seconds: float) -> None:
 
 
 def nothing_was_lost(host: Host, report: load.Report) -> None:
-    journal = "journalctl --no-pager -n 60 -o short-iso-precise -u 'yard@*' -u 'switchyard-*'"
-    clues = f"{report.summary()}\n" + host.sh(f"tail -n 20 /var/log/nginx/error.log; {journal}")
-    assert report.failed == {}, clues
-    assert report.answered == {kind: report.sent[kind] for kind in load.KINDS}, clues
-    assert report.websockets.cut == 0, clues
-    assert set(report.websockets.closed) <= GOODBYES, clues
-    ended = sum(report.websockets.closed.values()) + report.websockets.ended_by_client
-    assert ended == report.websockets.opened, clues
+    load.nothing_was_lost(report, host.clues("yard"))
 
 
 def test_a_switch_and_a_rollback_under_full_load(host: Host, say: Say) -> None:

@@ -21,8 +21,6 @@ RESULTS = ROOT / "tests/output/servers"
 RING = trial.servers()
 LIMIT = 12
 IN_FLIGHT = 10
-# What an application that goes away says: "going away", "service restart", and what daphne takes in its place.
-GOODBYES = {"1001", "1012", "4012"}
 
 Say = Callable[[str], None]
 
@@ -40,15 +38,6 @@ def host(request: pytest.FixtureRequest, source: Path) -> Iterator[Host]:
     one.up()
     yield one
     one.down()
-
-
-def nothing_was_lost(host: Host, report: load.Report) -> None:
-    journal = "journalctl --no-pager -n 60 -o short-iso-precise -u 'board@*' -u 'switchyard-*'"
-    clues = f"{report.summary()}\n" + host.sh(f"tail -n 20 /var/log/nginx/error.log; {journal}")
-    assert report.failed == {}, clues
-    assert report.answered == {kind: report.sent[kind] for kind in load.KINDS}, clues
-    assert report.websockets.cut == 0, clues
-    assert set(report.websockets.closed) <= GOODBYES, clues
 
 
 def under_load(host: Host, steps: list[trial.Server], say: Say, look: Callable[[trial.Server], Any]) -> load.Report:
@@ -86,7 +75,7 @@ def test_a_ring_of_every_server_under_load(host: Host, say: Say) -> None:
         assert trial.exposure(host) <= 1.5
 
     assert len(RING) == 10
-    nothing_was_lost(host, under_load(host, RING, say, look))
+    load.nothing_was_lost(under_load(host, RING, say, look), host.clues("board"))
 
 
 @pytest.mark.full
@@ -103,12 +92,16 @@ def test_the_matrix(host: Host, server: trial.Server, say: Say) -> None:
     trial.truth(host, trial.gateway(host))
     result["exposure"] = trial.exposure(host)
     result["within"], result["beyond"] = trial.both_sides_of(host, LIMIT)
+    result["reload"] = trial.in_flight_at_reload(host, 5)
     result["in_flight"] = trial.in_flight_at_stop(host, IN_FLIGHT)
     result["packages"] = trial.packages(host)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{host.release}-{server}.json").write_text(json.dumps(result), encoding="utf-8")
     say(json.dumps({**result, "packages": len(result["packages"])}))
     assert (result["within"], result["beyond"]) == (200, 504)
+    growing = host.sh(f"systemctl show -p RestartSteps --value {trial.unit(host)}").strip()
+    assert growing == ("4" if host.release == "trixie" else "")
+    assert result["reload"] in (200, None)
     assert result["exposure"] <= 1.5
     limits = host.sh(f"systemctl show -p MemoryMax --value {trial.unit(host)}").strip()
     assert limits.isdecimal(), "systemd has a limit of its memory"
@@ -131,4 +124,4 @@ def test_every_pair_of_servers_under_load(host: Host, say: Say) -> None:
     assert len(walk) == 91
     assert len(steps) == 90
     trial.deploy(host, walk[0])
-    nothing_was_lost(host, under_load(host, walk[1:], say, lambda server: trial.visit(host)))
+    load.nothing_was_lost(under_load(host, walk[1:], say, lambda server: trial.visit(host)), host.clues("board"))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trial_site as trial
-from controller import Host
+from controller import ROOT, Host
 
 FRONT = """\
 map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
@@ -193,6 +194,25 @@ def test_a_database_that_is_away_for_a_minute(host: Host, seconds: int) -> None:
         time.sleep(0.5)
     assert trial.visit(host)["interface"] == "WSGI"
     assert 5 <= tried <= seconds / 2
+
+
+@pytest.mark.full
+def test_the_eleventh_server_is_the_file_that_the_documentation_shows(host: Host, tmp_path: Path) -> None:
+    """In a copy of the collection, and nothing else of it is changed."""
+    checkout = tmp_path / "switchyard"
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", "output", ".*_cache"))
+    page = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
+    (name, text), *others = re.findall(r"`roles/wsgi/vars/(\w+)\.yml`:\n\n```yaml\n(.*?)```", page, re.DOTALL)
+    assert not others
+    (checkout / f"roles/wsgi/vars/{name}.yml").write_text(text, encoding="utf-8")
+    environment = {"ANSIBLE_CONFIG": str(checkout / "ansible.cfg")}
+    run = host.play("site.yml", cwd=checkout, env=environment, serve_mode="wsgi", wsgi_server=name)
+    assert run.rc == 0, run.output
+    server = trial.Server("wsgi", name)
+    trial.page(host, server)
+    trial.stream(host, server)
+    trial.truth(host, trial.gateway(host))
+    assert trial.exposure(host) <= 1.5
 
 
 @pytest.mark.full

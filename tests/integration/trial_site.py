@@ -34,6 +34,15 @@ async def application(scope, receive, send):
     echoes = scope["type"] == "websocket" and scope["path"] == "/ws/echo/"
     await (echo if echoes else board_application)(scope, receive, send)
 """
+# A project that needs its database when it starts.
+NEEDY = """
+import os  # noqa: E402
+
+from django.db import OperationalError  # noqa: E402
+
+if os.path.exists("/srv/board/data/away"):
+    raise OperationalError("the database is away")
+"""
 # All that a visitor might say to be taken for another, or for one who came by https.
 FORGED = {
     "X-Forwarded-For": "6.6.6.6",
@@ -97,6 +106,8 @@ def make(folder: Path) -> Path:
     shutil.copy(ROOT / "tests/integration/projects/trial/trial.py", source / "liveboard/trial.py")
     entry = source / "liveboard/asgi.py"
     entry.write_text(entry.read_text(encoding="utf-8") + OVERLAY, encoding="utf-8")
+    with (source / "liveboard/wsgi.py").open("a", encoding="utf-8") as other:
+        other.write(NEEDY)
     return source
 
 
@@ -296,6 +307,22 @@ def both_sides_of(host: Host, limit: int) -> tuple[int | str, int | str]:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         less, more = pool.submit(status_of, host, limit - 1), pool.submit(status_of, host, limit + 1)
         return less.result(), more.result()
+
+
+def in_flight_at_reload(host: Host, seconds: float) -> int | str | None:
+    """How a request ends that was under way when the server was told to reload; None where it can't."""
+    name = unit(host)
+    if host.sh(f"systemctl show -p CanReload --value {name}").strip() != "yes":
+        return None
+    main = host.sh(f"systemctl show -p MainPID -p NRestarts {name}")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        request = pool.submit(status_of, host, seconds)
+        time.sleep(1)
+        host.sh(f"systemctl reload {name}")
+        ended = request.result()
+    visit(host)
+    assert host.sh(f"systemctl show -p MainPID -p NRestarts {name}") == main, "it did not reload, it started again"
+    return ended
 
 
 def in_flight_at_stop(host: Host, seconds: float) -> int | str:

@@ -84,6 +84,7 @@ def test_a_small_host_refuses_more_workers_than_it_carries_with_the_sum(host: Ho
     assert by_itself.rc == 0, by_itself.output
 
 
+@pytest.mark.full
 def test_a_folder_that_is_not_there_is_refused(host: Host) -> None:
     run = host.play("site.yml", systemd_writable_paths=["/srv/exports"])
     assert run.rc != 0
@@ -110,6 +111,7 @@ def test_what_is_asked_for_is_what_runs(host: Host) -> None:
     assert "TimeoutStopUSec=1min 5s" in shown
 
 
+@pytest.mark.full
 def test_workers_that_are_replaced_lose_no_request(host: Host) -> None:
     trial.deploy(host, GUNICORN, wsgi_max_requests=40)
     seen = set()
@@ -142,6 +144,7 @@ def test_a_loop_that_stands_still_is_reported_with_the_line(host: Host) -> None:
     assert "time.sleep(0.6)" in found[0][1]
 
 
+@pytest.mark.full
 def test_more_connections_for_nginx_are_one_line_of_its_configuration(host: Host) -> None:
     before = host.sh("cat /etc/nginx/nginx.conf")
     more = {"nginx_worker_connections": 2048, "serve_mode": "asgi"}

@@ -138,7 +138,6 @@ NEEDED = {
 }
 WITH_A_DEFAULT = {"system_packages", "bind", "stop_signal", "websockets", "finishes", "recycles"}
 # Whether a server closes its WebSockets itself is asked before the contract is made.
-OPTIONAL = {"wsgi": WITH_A_DEFAULT, "asgi": {*WITH_A_DEFAULT, "goodbye"}}
 SERVERS = [
     pytest.param(role, path, id=f"{role}-{path.stem}")
     for role in STACK_ROLES
@@ -153,7 +152,7 @@ def described(role):
 
 def contract(role, path):
     """What stands in a server's file, over what holds for all of its stack."""
-    return {"goodbye": True, **described(role), **read(path)[f"__{role}_server"]}
+    return {**described(role), **read(path)[f"__{role}_server"]}
 
 
 def tokens(*texts):
@@ -192,7 +191,7 @@ def test_what_a_server_may_leave_out_has_a_default(role):
 def test_every_app_server_fills_in_its_part_of_the_contract_and_no_more(role, path):
     keys = set(read(path)[f"__{role}_server"])
     assert sorted(NEEDED[role] - keys) == []
-    assert sorted(keys - NEEDED[role] - OPTIONAL[role]) == []
+    assert sorted(keys - NEEDED[role] - WITH_A_DEFAULT) == []
 
 
 @pytest.mark.parametrize(("role", "path"), SERVERS)
@@ -203,7 +202,7 @@ def test_every_value_of_the_contract_is_one_that_the_roles_understand(role, path
     assert one["readiness"] in ("notify", "probe")
     assert one["bind"] in ("socket", "port")
     assert is_signal(one["stop_signal"])
-    assert all(isinstance(one[name], bool) for name in ("websockets", "finishes", "goodbye"))
+    assert all(isinstance(one[name], bool) for name in ("websockets", "finishes"))
     assert isinstance(one["recycles"], (bool, int))
     if isinstance(one["reload"], list):
         assert one["reload"][0].startswith(("/", "@VENV@/"))

@@ -1,5 +1,5 @@
-# Made by switchyard.django. An app server that is stopped may cut its WebSockets. Before systemd tells it to end, the unit
-# lays down a file; here every WebSocket is closed then, with the code that makes a page connect again.
+# Made by switchyard.django. An app server that is stopped may cut its WebSockets. Before systemd tells it to end, the
+# unit lays down a file; here every WebSocket is closed then, with the code that makes a page connect again.
 import asyncio
 import os
 

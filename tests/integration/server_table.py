@@ -31,8 +31,8 @@ SHOWN = (
 )
 HEAD = [
     "| stack | server | WebSocket | first event | forged headers | limit - 1 s | limit + 1 s | in flight at reload "
-    "| in flight at stop | exposure | processes | MiB at rest | requests/s |",
-    f"|{'---|' * 13}",
+    "| in flight at stop | exposure | processes | MiB at rest |",
+    f"|{'---|' * 12}",
 ]
 
 
@@ -56,16 +56,15 @@ def main() -> int:
 
 
 def table(debian: str, results: list[dict[str, Any]]) -> str:
-    """One release of Debian: its rows, the slowest first event in words of a person, and what was installed."""
-    fastest = max(result["rate"] for result in results)
+    """One release of Debian: its rows, and the versions that were installed."""
     ordered = sorted(results, key=lambda one: (one["stack"] != "wsgi", one["server"]))
     versions = {name: version for one in results for name, version in one["packages"].items() if name in SHOWN}
     said = ", ".join(f"{name} {versions[name]}" for name in sorted(versions, key=str.lower))
-    rows = [row(one, fastest) for one in ordered]
+    rows = [row(one) for one in ordered]
     return "\n".join([f"On {debian}:", "", *HEAD, *rows, "", f"{said}.", ""]) + "\n"
 
 
-def row(one: dict[str, Any], fastest: float) -> str:
+def row(one: dict[str, Any]) -> str:
     cells = [
         one["stack"],
         f"`{one['server']}`",
@@ -79,7 +78,6 @@ def row(one: dict[str, Any], fastest: float) -> str:
         one["exposure"],
         one["processes"],
         f"{one['memory']:.0f}",
-        f"{one['rate'] / fastest:.2f}",
     ]
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 

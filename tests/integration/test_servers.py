@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import load
 import pytest
 import trial_site as trial
-from controller import ROOT, TESTBED, Host
+from controller import ROOT, Host
 
 RESULTS = ROOT / "tests/output/servers"
 RING = trial.servers()
@@ -33,7 +32,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.full)])
 def host(request: pytest.FixtureRequest, source: Path) -> Iterator[Host]:
     one = trial.host_of("servers", source, release=request.param, site_request_timeout=LIMIT, cutover_drain=LIMIT)
-    subprocess.run([TESTBED, "setup", "wrk"], check=True, stdout=subprocess.DEVNULL)
     one.down()
     one.up()
     yield one
@@ -86,7 +84,6 @@ def test_the_matrix(host: Host, server: trial.Server, say: Say) -> None:
     result: dict[str, Any] = {"stack": server.stack, "server": server.name, "debian": host.release}
     trial.page(host, server)
     result["processes"], result["memory"] = trial.memory(host)
-    result["rate"] = trial.requests_per_second(host)
     result["first_event"] = trial.stream(host, server)
     result["websocket"] = trial.websocket(host, server)
     trial.truth(host, trial.gateway(host))

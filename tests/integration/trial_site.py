@@ -12,8 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import statistics
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -271,25 +269,6 @@ def memory(host: Host) -> tuple[int, float]:
     main = host.sh(f"systemctl show -p MainPID --value {unit(host)}").strip()
     number, kib = host.sh(f"python3 -c {shlex.quote(FAMILY)} {main}").split()
     return int(number), round(int(kib) / 1024, 1)
-
-
-SECONDS, ROUNDS = 3, 3
-
-
-def requests_per_second(host: Host) -> float:
-    """How many requests of one page it answers when 32 visitors ask all the time."""
-    found = []
-    for _round in range(ROUNDS):
-        done = subprocess.run(
-            ["wrk", "-t1", "-c32", f"-d{SECONDS}s", "-H", f"Host: {DOMAIN}", f"http://{host.address}/visit/"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert "Non-2xx" not in done.stdout, done.stdout
-        assert "Socket errors" not in done.stdout, done.stdout
-        found.append(float(re.findall(r"Requests/sec: +([0-9.]+)", done.stdout)[0]))
-    return statistics.median(found)
 
 
 def status_of(host: Host, seconds: float) -> int | str:

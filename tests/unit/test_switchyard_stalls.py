@@ -24,10 +24,11 @@ from typing import Any
 import pytest
 
 FILE = Path(__file__).parents[2] / "roles/asgi/files/switchyard_stalls.py"
-THRESHOLD = 0.1
 STALL = 0.16
-# The monitor asks four times within the threshold, so that much of a stall may have passed before it does.
-SEEN = STALL - THRESHOLD / 4 - 0.01
+# On a busy machine a stall seems shorter than it is, since the monitor forgives what comes late; all else takes longer.
+THRESHOLD = 0.05
+PATIENCE = 0.12
+PAUSE = 0.03
 
 VIEWS = f"""\
 import socket
@@ -46,15 +47,12 @@ async def reads():
 
 
 async def computes():
-    end = time.monotonic() + {STALL}
-    while time.monotonic() < end:
+    end = time.thread_time() + {STALL}
+    while time.thread_time() < end:
         pass
 
 
-async def keeps_the_lock():
-    began = time.thread_time()
-    sum(range(300_000))
-    number = int(300_000 * {STALL} * 1.2 / (time.thread_time() - began))
+async def keeps_the_lock(number):
     sum(range(number))
 
 
@@ -98,9 +96,9 @@ def serve(stalls: ModuleType, capfd: pytest.CaptureFixture[str]) -> Serve:
     def serve(thing: Callable[[], Awaitable[Any]], threshold: float = THRESHOLD) -> list[str]:
         async def main() -> None:
             stalls.watch(threshold)
-            await asyncio.sleep(THRESHOLD / 4)
+            await asyncio.sleep(PAUSE)
             await thing()
-            await asyncio.sleep(THRESHOLD / 2)
+            await asyncio.sleep(PAUSE)
 
         asyncio.run(main())
         ended()
@@ -119,6 +117,13 @@ def ended() -> None:
     assert not monitors()
 
 
+def long() -> int:
+    """How many numbers C code adds up while a loop stalls."""
+    began = time.thread_time()
+    sum(range(300_000))
+    return int(300_000 * 1.2 * STALL / (time.thread_time() - began))
+
+
 def number(text: str) -> int:
     """The line of VIEWS that begins with this text."""
     return next(number for number, line in enumerate(VIEWS.splitlines(), 1) if line.strip().startswith(text))
@@ -135,12 +140,12 @@ def test_a_call_that_blocks_is_named_with_its_line_and_no_value(serve: Serve, vi
         line,
     )
     assert found, line
-    assert SEEN <= float(found[1]) < 5
+    assert THRESHOLD <= float(found[1]) < 5
 
 
 def test_the_projects_line_comes_first_and_then_the_innermost(serve: Serve, views: Any) -> None:
     async def read() -> None:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(OSError, match="timed out"):
             await views.reads()
 
     (line,) = serve(read)
@@ -170,16 +175,18 @@ def test_packages_in_the_projects_folder_are_not_its_own(
 
 def test_a_computation_is_named(serve: Serve, views: Any) -> None:
     (line,) = serve(views.computes)
-    loop = number("while time.monotonic")
+    loop = number("while time.thread_time")
     assert re.search(rf" at board/views\.py:({loop}|{loop + 1}) in computes: ", line)
 
 
 def test_c_code_that_keeps_the_interpreters_lock_is_named(serve: Serve, views: Any) -> None:
+    numbers = long()
+
     async def keep() -> None:
         # While the machine is busy, the loop may rarely be past the line before the monitor gets the lock.
-        await views.keeps_the_lock()
-        await asyncio.sleep(THRESHOLD / 4)
-        await views.keeps_the_lock()
+        await views.keeps_the_lock(numbers)
+        await asyncio.sleep(PAUSE)
+        await views.keeps_the_lock(numbers)
 
     lines = serve(keep)
     place = f" at board/views.py:{number('sum(range(number))')} in keeps_the_lock: sum(range(number))"
@@ -193,7 +200,7 @@ def test_a_stall_in_the_very_step_that_begins_to_watch(
     async def main() -> None:
         stalls.watch(THRESHOLD)
         await views.sleeps("hunter2")
-        await asyncio.sleep(THRESHOLD / 2)
+        await asyncio.sleep(PAUSE)
 
     asyncio.run(main())
     ended()
@@ -205,7 +212,7 @@ def test_a_stall_that_does_not_end_is_told_once(
     serve: Serve, stalls: ModuleType, views: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stalls, "ENDLESS", THRESHOLD)
-    (line,) = serve(lambda: views.calls(lambda: time.sleep(3 * THRESHOLD)))
+    (line,) = serve(lambda: views.sleeps("hunter2"))
     assert " event loop has stood still for 0 s, and still does, at board/views.py:" in line
 
 
@@ -254,7 +261,7 @@ def test_one_callback_must_last_for_the_threshold(
 
     monkeypatch.setattr(time, "monotonic", lambda: loop.now)
     monitor.look, monitor.sleep = look, sleep
-    monitor.report = lambda message, seen: said.append((message, seen[0][0][0]))
+    monitor.report = lambda message, seen: said.append((message, seen[0][1][0]))
     monitor.beat()
     assert said == ([(f"event loop stalled for {seconds}.00 s", "a")] if seconds else [])
 
@@ -263,17 +270,17 @@ def test_one_callback_must_last_for_the_threshold(
 
 
 def test_waiting_is_no_stall(serve: Serve) -> None:
-    assert serve(lambda: asyncio.sleep(STALL)) == []
+    assert serve(lambda: asyncio.sleep(STALL), PATIENCE) == []
 
 
 def test_short_steps_of_one_task_are_no_stall(serve: Serve) -> None:
     async def work() -> None:
-        end = time.monotonic() + STALL + THRESHOLD
+        end = time.monotonic() + 2 * PATIENCE
         while time.monotonic() < end:
             time.sleep(0.002)
             await asyncio.sleep(0)
 
-    assert serve(work) == []
+    assert serve(work, PATIENCE) == []
 
 
 def test_many_tasks_at_once_are_no_stall(serve: Serve) -> None:
@@ -282,10 +289,10 @@ def test_many_tasks_at_once_are_no_stall(serve: Serve) -> None:
         return time.monotonic()
 
     async def crowd() -> None:
-        ends = await asyncio.gather(*(step() for _number in range(110)))
-        assert ends[-1] - ends[0] > 2 * THRESHOLD
+        ends = await asyncio.gather(*(step() for _number in range(120)))
+        assert ends[-1] - ends[0] > 1.9 * PATIENCE
 
-    assert serve(crowd) == []
+    assert serve(crowd, PATIENCE) == []
 
 
 def test_a_stall_below_the_threshold_is_none(serve: Serve, views: Any) -> None:
@@ -306,27 +313,29 @@ os.kill({os.getpid()}, signal.SIGCONT)
             other.stdin.write(b"\n")
             other.stdin.close()
             os.kill(os.getpid(), signal.SIGSTOP)
-            time.sleep(THRESHOLD / 4)
+            time.sleep(PAUSE)
 
         before = time.monotonic()
-        assert serve(stopped) == []
+        assert serve(stopped, PATIENCE) == []
         assert time.monotonic() - before > STALL
 
 
 def test_another_thread_that_keeps_the_lock_is_not_the_loops_fault(serve: Serve, views: Any) -> None:
-    def elsewhere() -> None:
-        time.sleep(THRESHOLD / 4)  # the loop is done with starting this thread
-        asyncio.run(views.keeps_the_lock())
+    numbers = long()
 
-    assert serve(lambda: asyncio.to_thread(elsewhere)) == []
+    def elsewhere() -> None:
+        time.sleep(PAUSE)  # the loop is done with starting this thread
+        asyncio.run(views.keeps_the_lock(numbers))
+
+    assert serve(lambda: asyncio.to_thread(elsewhere), PATIENCE) == []
 
 
 def test_what_runs_after_the_loop_does_not_hold_it_up(
     stalls: ModuleType, views: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def main() -> None:
-        stalls.watch(THRESHOLD)
-        await asyncio.sleep(THRESHOLD / 4)
+        stalls.watch(PATIENCE)
+        await asyncio.sleep(PAUSE)
 
     def deep(calls: int) -> None:
         deep(calls - 1) if calls else time.sleep(STALL)
@@ -367,6 +376,19 @@ def test_a_loop_that_is_closed_behind_its_back_is_no_error(stalls: ModuleType, m
     assert not stalls._monitors
 
 
+def test_a_loop_whose_thread_ends_without_closing_it_is_no_error(stalls: ModuleType) -> None:
+    async def main() -> None:
+        stalls.watch(THRESHOLD)
+
+    loop = asyncio.new_event_loop()
+    server = threading.Thread(target=lambda: loop.run_until_complete(main()))
+    server.start()
+    server.join()
+    ended()
+    loop.close()
+    assert not stalls._monitors
+
+
 def test_without_a_loop_of_asyncio_there_is_none(stalls: ModuleType) -> None:
     stalls.watch(THRESHOLD)
     assert not monitors()
@@ -391,7 +413,7 @@ def test_a_process_without_room_for_a_thread_serves_on(
 def alone(program: str, folder: Path) -> list[str]:
     """Run a program that may change what a process has one of, and return what standard error says."""
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         env={**os.environ, "PYTHONPATH": f"{FILE.parent}:{folder}"},
         cwd=folder,
         capture_output=True,
@@ -403,15 +425,15 @@ def alone(program: str, folder: Path) -> list[str]:
 
 
 STALLS = f"""\
-import asyncio, logging.config, os, switchyard_stalls
+import asyncio, inspect, logging.config, os, switchyard_stalls
 from board import views
 
 async def watched(*things):
     switchyard_stalls.watch({THRESHOLD})
     for thing in things:
-        await asyncio.sleep({THRESHOLD} / 4)
-        await thing() if asyncio.iscoroutinefunction(thing) else thing()
-    await asyncio.sleep({THRESHOLD} / 2)
+        await asyncio.sleep({PAUSE})
+        await thing() if inspect.iscoroutinefunction(thing) else thing()
+    await asyncio.sleep({PAUSE})
 
 async def stall():
     await views.sleeps("hunter2")
@@ -455,13 +477,13 @@ def test_a_line_that_blocks_each_time_does_not_fill_the_journal(
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     for _stall in range(14):
         clock[0] += 1
-        stalled.report("stalled", [(line, line)])
+        stalled.report("stalled", [(0.2, line, line)])
     lines = capfd.readouterr().err.splitlines()
     assert [line.endswith(": stalled at /usr/lib/board.py:8 in slow") for line in lines] == [True] * 10 + [False]
     assert lines[-1].endswith("event loop stalled more than 10 times in 60 s: further reports are left out")
     clock[0] += 60
-    stalled.report("stalled", [(line, line)])
-    stalled.report("stalled", [(line, line)])
+    stalled.report("stalled", [(0.2, line, line)])
+    stalled.report("stalled", [(0.2, line, line)])
     first, second = capfd.readouterr().err.splitlines()
     assert first.endswith(" in slow (4 reports before this one were left out)")
     assert second.endswith(" in slow")

@@ -52,7 +52,7 @@ class _Monitor(threading.Thread):
         try:
             while not self.loop.is_closed():
                 self.beat()
-        except RuntimeError:  # it was closed in between
+        except (RuntimeError, OSError):  # it was closed in between, or its thread has ended
             pass
         del _monitors[self.loop]
 
@@ -77,7 +77,7 @@ class _Monitor(threading.Thread):
                 self.judge(seen, until - since)
                 since, seen = now, []
             if callback:
-                seen.append(self.project.place(lines))
+                seen.append((now - until, *self.project.place(lines)))
             before, until = callback, now
             if seen and now - since >= max(ENDLESS, self.threshold):
                 self.report(f"event loop has stood still for {now - since:.0f} s, and still does,", seen)
@@ -161,9 +161,13 @@ class _Project:
         return next((line for line in lines if self.name(line[0])), lines[0]), lines[0]
 
     def show(self, seen):
-        """The line that was seen most often: a single look may meet what comes before or after the call that blocks."""
-        place = collections.Counter(place for place, _innermost in seen).most_common(1)[0][0]
-        innermost = collections.Counter(innermost for other, innermost in seen if other == place).most_common(1)[0][0]
+        """The line that took longest: a single look may meet what comes before or after the call that blocks."""
+        places, innermosts = collections.Counter(), collections.Counter()
+        for seconds, place, innermost in seen:
+            places[place] += seconds
+            innermosts[place, innermost] += seconds
+        place = max(places, key=places.get)
+        innermost = max((pair for pair in innermosts if pair[0] == place), key=innermosts.get)[1]
         return self.line(*place) + (f", inside {self.line(*innermost)}" if innermost != place else "")
 
     def line(self, file, number, function):

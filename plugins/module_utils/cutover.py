@@ -36,6 +36,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     timing,
     units,
 )
+from ansible_collections.switchyard.django.plugins.module_utils import edge as edge_rules
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -393,7 +394,8 @@ def _visits(
 def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
     edge = _edge(layout)
     visits = _visits(layout, release, edge, {gate.RELEASE_HEADER: release})
-    return gate.ask(Target(port=int(edge["port"])), visits, limits)
+    host, port = edge_rules.place(edge)
+    return gate.ask(Target(host=host, port=port), visits, limits)
 
 
 def _require_answer(layout: Layout, release: str) -> None:

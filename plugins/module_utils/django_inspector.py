@@ -178,7 +178,9 @@ def compress(folder: str) -> None:
 
 LIMITS = {
     "postgresql": (
-        "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
+        " nullif((SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user), -1),"
+        " nullif((SELECT datconnlimit FROM pg_database WHERE datname = current_database()), -1))"
     ),
     "mysql": "SELECT @@max_connections",
 }

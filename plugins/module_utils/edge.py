@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,15 @@ BIND = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>[0-9
 NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
 OPEN_FILES = re.compile(r"(?m)^(\s*worker_rlimit_nofile\s+)([0-9]+)(\s*;)")
 
+# RFC 1918, 6598, 3927 and 4193.
+PRIVATE = [
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
+]
+# What is larger than this is no network of proxies, but half of the world.
+LEAST_PREFIX = 8
+LEAST_CONNECTIONS = 128
+
 
 def problems(variables: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong; each names the variable and the way out."""
@@ -26,6 +36,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
         _number_problem(variables, "nginx_port", 1, 65535),
         _number_problem(variables, "nginx_websocket_timeout", 1, 1_000_000, " seconds"),
         _number_problem(variables, "nginx_worker_connections", 0, 65536, ", 0 to leave it as it is"),
+        _too_few_connections(variables["nginx_worker_connections"]),
         _bind_problem(bind),
     ]
     if not SIZE.fullmatch(str(variables["nginx_client_max_body_size"])):
@@ -53,6 +64,12 @@ def _number_problem(variables: Mapping[str, Any], name: str, least: int, most: i
     return f"{name} {value} must be a whole number from {least} to {most}{what}"
 
 
+def _too_few_connections(number: object) -> str:
+    if str(number).isdecimal() and 0 < int(str(number)) < LEAST_CONNECTIONS:
+        return f"nginx_worker_connections {number} is too few for nginx to serve a page: at least {LEAST_CONNECTIONS}"
+    return ""
+
+
 def _bind_problem(bind: str) -> str:
     if not bind:
         return ""
@@ -71,19 +88,38 @@ def _bind_problem(bind: str) -> str:
         return f"site_bind {bind} is every address of the host, the public ones too. It must be {example}"
     if address.is_loopback:
         return f"site_bind {bind} can't be reached from another machine. It must be {example}"
-    if address.is_global or address.is_multicast:
+    if not any(address in network for network in PRIVATE if network.version == address.version):
         return (
-            f"site_bind {bind} is a public address: anybody could talk to the site past the machine in front of it, "
-            f"and say who he is. It must be {example}"
+            f"site_bind {bind} is no address of a private network: anybody could talk to the site past the machine in "
+            f"front of it, and say who he is. It must be {example}"
         )
     return ""
+
+
+def place(edge: Mapping[str, Any]) -> tuple[str, int]:
+    """Where the host itself reaches the site's edge: the address and the port at which nginx listens."""
+    found = BIND.fullmatch(edge.get("bind") or "")
+    if found:
+        return found["v6"] or found["v4"], int(found["port"])
+    return "127.0.0.1", int(edge["port"])
+
+
+def is_own(bind: str) -> bool:
+    """Whether the address is one of this host's."""
+    host, _port = place({"bind": bind})
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as asked:
+        try:
+            asked.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _network_problem(network: object) -> str:
     try:
         if not NETWORK.fullmatch(str(network)):
             raise ValueError
-        everybody = ipaddress.ip_network(str(network)).prefixlen == 0
+        everybody = ipaddress.ip_network(str(network)).prefixlen < LEAST_PREFIX
     except ValueError:
         return (
             f"nginx_trusted_proxies has {network!r}, which is neither an address nor a network, for example 10.0.0.2 "
@@ -91,8 +127,8 @@ def _network_problem(network: object) -> str:
         )
     if everybody:
         return (
-            f"nginx_trusted_proxies has {network}, which is everybody: each visitor could say who he is. List what "
-            "stands in front of nginx, for example 10.0.0.2"
+            f"nginx_trusted_proxies has {network}, which is everybody or nearly so: a visitor could say who he is. "
+            "List what stands in front of nginx, for example 10.0.0.2"
         )
     return ""
 

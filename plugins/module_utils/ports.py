@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 # Below what the kernel gives to outgoing connections by itself (net.ipv4.ip_local_port_range begins at 32768).
 PORTS = range(20000, 30000)
 
 
-def choose(release: str, etc: Path = Path("/etc/switchyard")) -> int:
-    """A port that no release of any site on this host has and that nobody listens on."""
-    taken = _of_releases(etc)
+def choose(release: str, etc: Path = Path("/etc/switchyard"), texts: Iterable[str] = ()) -> int:
+    """A port that no release of any site on this host has and that nobody listens on.
+
+    :param texts: of the release's files; a number that stands there already would not be told apart from the port
+    """
+    taken = _of_releases(etc).union(int(number) for text in texts for number in re.findall(r"\b[0-9]{5}\b", text))
     start = int(release, 16) % len(PORTS)
     for number in range(len(PORTS)):
         port = PORTS[(start + number) % len(PORTS)]

@@ -290,7 +290,8 @@ def _bind(layout: Layout, release: str, port: int | None) -> dict[str, str]:
 def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[str, Any]:
     """Write unit, nginx's part, the links to them and, last of all, the manifest; return the manifest."""
     settings = report["settings"]
-    port = ports.choose(wanted.release) if wanted.serving["bind"] == "port" else None
+    texts = [one["content"] for one in wanted.files]
+    port = ports.choose(wanted.release, texts=texts) if wanted.serving["bind"] == "port" else None
     growing = units.version() >= GROWING_RESTARTS
     values = {
         "RELEASE": wanted.release,
@@ -367,7 +368,8 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
     names = {release: other, manifest["environment"]: environment}
     pattern, port = "|".join(names), None
     if manifest.get("port"):
-        port = ports.choose(other)
+        texts = [(layout.record(release) / name).read_text() for name in manifest["files"]]
+        port = ports.choose(other, texts=texts)
         names[str(manifest["port"])] = str(port)
         pattern += rf"|\b{manifest['port']}\b"
 

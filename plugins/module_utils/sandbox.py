@@ -9,7 +9,9 @@ works when it serves. https://www.freedesktop.org/software/systemd/man/systemd.e
 
 from __future__ import annotations
 
+import grp
 import re
+import socket
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -61,6 +63,7 @@ LOOSENED = {
     "address_families": (r"AF_[A-Z0-9]+", "AF_NETLINK"),
     "system_calls": (r"@?[a-z0-9_-]+", "@resources"),
     "devices": (rf"{STRAIGHT}/dev/[A-Za-z0-9._/-]+|char-[a-z0-9-]+", "/dev/dri/renderD128"),
+    "groups": (r"[a-z_][a-z0-9_-]{0,31}", "render"),
 }
 PROTECT_HOME = ("yes", "read-only", "tmpfs", "no")
 
@@ -85,6 +88,33 @@ def problems(loosened: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def unknown(loosened: Mapping[str, list[str]]) -> list[str]:
+    """What this host does not have of that by which the sandbox is loosened."""
+    found = [
+        f"systemd_writable_paths: no folder {path}" for path in loosened["writable_paths"] if not Path(path).is_dir()
+    ]
+    found += [
+        f"systemd_devices: no device {path}"
+        for path in loosened["devices"]
+        if path.startswith("/") and not Path(path).exists()
+    ]
+    for family in loosened["address_families"]:
+        if not hasattr(socket, family):
+            found.append(f"systemd_address_families: no {family}")
+    for group in loosened["groups"]:
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            found.append(f"systemd_groups: no group {group}")
+    for call in loosened["system_calls"]:
+        listed = subprocess.run(
+            ["systemd-analyze", "syscall-filter", call], capture_output=True, text=True, check=False
+        )
+        if call.startswith("@") and listed.returncode:
+            found.append(f"systemd_system_calls: no group {call}")
+    return found
+
+
 def directives(loosened: Mapping[str, Any] | None = None) -> list[str]:
     """The sandbox, with what the user has loosened: a list of systemd grows with each line, other lines count last."""
     added = []
@@ -95,6 +125,8 @@ def directives(loosened: Mapping[str, Any] | None = None) -> list[str]:
             added.append(f"SystemCallFilter={' '.join(loosened['system_calls'])}")
         if loosened["devices"]:
             added += ["PrivateDevices=no", *(f"DeviceAllow={device} rw" for device in loosened["devices"])]
+        if loosened["groups"]:
+            added.append(f"SupplementaryGroups={' '.join(loosened['groups'])}")
         if loosened["protect_home"] != "yes":
             added.append(f"ProtectHome={loosened['protect_home']}")
         if loosened["writable_paths"]:

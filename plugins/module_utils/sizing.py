@@ -18,6 +18,8 @@ MIB = 1024 * 1024
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|100%")
 UNITS = {"": 1, "K": 1024, "M": MIB, "G": 1024 * MIB, "T": 1024 * 1024 * MIB}
 INSTANCES = 2
+# Fewer bytes than any Python needs: a number without its unit.
+LEAST_MEMORY = 16 * MIB
 
 
 # --- the host --------------------------------------------------------------------------------------------------------
@@ -192,8 +194,8 @@ def rule_problems(rule: Mapping[str, Any]) -> list[str]:
     found = []
     stack = str(rule["variable"]).partition("_")[0]
     for name in ("workers", "threads"):
-        if rule[name] != AUTO and not re.fullmatch(r"[1-9][0-9]{0,3}", str(rule[name])):
-            found.append(f"{stack}_{name} {rule[name]} must be a whole number from 1 on, or {AUTO}")
+        if rule[name] != AUTO and not re.fullmatch(r"[1-9][0-9]{0,2}", str(rule[name])):
+            found.append(f"{stack}_{name} {rule[name]} must be a whole number from 1 to 999, or {AUTO}")
     if not found and rule.get("most") and rule["workers"] != AUTO and int(rule["workers"]) > int(rule["most"]):
         found.append(
             f"{rule['variable']} {rule['workers']} is more than this app server can have: {rule['most']}. "
@@ -208,6 +210,8 @@ def rule_problems(rule: Mapping[str, Any]) -> list[str]:
             f"systemd_memory_max {rule['memory_max']} is no limit that systemd knows: use a number with K, M, G or T "
             "behind it, a percentage of the host's memory, or infinity, for example 768M"
         )
+    elif str(rule["memory_max"]).isdecimal() and int(str(rule["memory_max"])) < LEAST_MEMORY:
+        found.append(f"systemd_memory_max {rule['memory_max']} would be bytes: {rule['memory_max']}M may be meant")
     return found
 
 

@@ -39,11 +39,14 @@ options:
     description: The connections of each of nginx's workers that are to be set in its main configuration; 0 for none.
     type: int
     default: 0
-  folders:
-    description: Folders of the host that the site is to write beside its own.
-    type: list
-    elements: str
-    default: []
+  bind:
+    description: The address and port at which nginx is to listen, which must be the host's; empty for every address.
+    type: str
+    default: ""
+  sandbox:
+    description: By what the sandbox is loosened, to see whether the host has it.
+    type: dict
+    default: {}
   requirements:
     description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is
       asked for.
@@ -94,10 +97,8 @@ state:
       type: str
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import edge, environment, lease, state
+from ansible_collections.switchyard.django.plugins.module_utils import edge, environment, lease, sandbox, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
@@ -113,7 +114,8 @@ def main() -> None:
             "domains": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "worker_connections": {"type": "int", "default": 0},
-            "folders": {"type": "list", "elements": "str", "default": []},
+            "bind": {"type": "str", "default": ""},
+            "sandbox": {"type": "dict", "default": {}},
             "requirements": {"type": "dict", "default": {}},
             "server_packages": {"type": "list", "elements": "str", "default": []},
         },
@@ -126,7 +128,8 @@ def main() -> None:
     )
     found = state.read(layout, environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
-    found["missing_folders"] = [folder for folder in wanted["folders"] if not Path(folder).is_dir()]
+    found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
+    found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
     if begun["lease"] and (found["missing_packages"] or not found["uv"]):
         lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
     module.exit_json(changed=False, state=found, **begun)

@@ -88,7 +88,7 @@ def test_a_small_host_refuses_more_workers_than_it_carries_with_the_sum(host: Ho
 def test_a_folder_that_is_not_there_is_refused(host: Host) -> None:
     run = host.play("site.yml", systemd_writable_paths=["/srv/exports"])
     assert run.rc != 0
-    assert "systemd_writable_paths: web1 has no folder /srv/exports. Make it" in run.output
+    assert "web1 lacks what the sandbox is loosened by: systemd_writable_paths: no folder /srv/exports" in run.output
     assert run.changed == []
 
 
@@ -112,8 +112,16 @@ def test_what_is_asked_for_is_what_runs(host: Host) -> None:
 
 
 @pytest.mark.full
-def test_workers_that_are_replaced_lose_no_request(host: Host) -> None:
-    trial.deploy(host, GUNICORN, wsgi_max_requests=40)
+@pytest.mark.parametrize(
+    ("server", "recycling"),
+    [
+        (GUNICORN, {"wsgi_max_requests": 40}),
+        (trial.Server("asgi", "uvicorn"), {"asgi_max_requests": 40, "asgi_workers": 2}),
+    ],
+    ids=str,
+)
+def test_workers_that_are_replaced_lose_no_request(host: Host, server: trial.Server, recycling: dict[str, int]) -> None:
+    trial.deploy(host, server, **recycling)
     seen = set()
     with host.under_load("/health/", trial.DOMAIN) as failures:
         until = time.monotonic() + 15
@@ -175,6 +183,8 @@ def test_nginx_on_another_machine(host: Host, front: Host) -> None:
     past = trial.ask(host, "/visit/", trial.FORGED, port=8000)
     assert b'"secure": false' in past.read()
     assert trial.ask(host, "/visit/").status == 404, "the distribution's own site, not this one"
+    beside = host.play("site.yml", site_name="other", site_domains=["other.example.org"])
+    assert beside.rc == 0, beside.output
     again = host.play(
         "site.yml", serve_mode="asgi", asgi_server="uvicorn", site_bind=bind, nginx_trusted_proxies=[front.address]
     )

@@ -174,6 +174,13 @@ def page(host: Host, server: Server) -> None:
     assert answer.status == 200
     assert f'data-interface="{server.stack.upper()}"' in body
     style_sheets(host, body)
+    long_requests(host)
+
+
+def long_requests(host: Host) -> None:
+    """As long as nginx lets a header and an address be."""
+    assert ask(host, "/visit/", {"Cookie": "c" * 7900}).status == 200
+    assert ask(host, f"/visit/?{'q' * 7900}").status == 200
 
 
 def style_sheets(host: Host, body: str) -> None:

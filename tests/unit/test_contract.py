@@ -136,7 +136,7 @@ NEEDED = {
     "wsgi": {"packages", "command", "readiness", "reload", "workers", "threads"},
     "asgi": {"packages", "command", "readiness", "reload", "workers"},
 }
-WITH_A_DEFAULT = {"system_packages", "bind", "stop_signal", "websockets", "finishes", "recycles"}
+WITH_A_DEFAULT = {"system_packages", "modules", "bind", "stop_signal", "websockets", "finishes", "recycles"}
 # Whether a server closes its WebSockets itself is asked before the contract is made.
 SERVERS = [
     pytest.param(role, path, id=f"{role}-{path.stem}")

@@ -104,3 +104,10 @@ def test_a_host_without_a_free_port_says_so(etc, recorded, monkeypatch):
         recorded("blog", f"{port:012x}", {"port": port})
     with pytest.raises(OSError, match="no port from 20000 to 20001 is free on this host"):
         ports.choose(ID, etc)
+
+
+def test_a_number_that_stands_in_the_releases_files_is_not_chosen(tmp_path):
+    wanted = ports.choose("0" * 12, tmp_path)
+    text = f"--max-requests={wanted}"
+    assert ports.choose("0" * 12, tmp_path, texts=[text]) != wanted
+    assert ports.choose("0" * 12, tmp_path, texts=[f"{wanted}0", f"a{wanted}"]) == wanted

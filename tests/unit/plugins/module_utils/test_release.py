@@ -483,7 +483,7 @@ def test_an_instance_listens_at_its_own_socket_and_nginx_asks_there(layout, buil
 def test_an_instance_whose_server_needs_one_gets_a_port_of_the_loopback_and_nginx_asks_there(
     layout, built, monkeypatch
 ):
-    monkeypatch.setattr(release.ports, "choose", lambda name: {ID: 21845}[name])
+    monkeypatch.setattr(release.ports, "choose", lambda name, **_texts: {ID: 21845}[name])
     lines = lines_of(layout, serving={**SERVING, "bind": "port"})
     assert lines == [f"Socket={layout.socket(ID)}", "Port=21845", "Upstream=127.0.0.1:21845", "Restart=always"]
     assert state.manifest(layout, ID)["port"] == 21845
@@ -608,7 +608,7 @@ Environment=RELEASE_ID={id}
 
 def test_a_twin_has_another_port_everywhere(layout, django, built, tmp_path, monkeypatch):
     free = iter([21845, 21846])
-    monkeypatch.setattr(release.ports, "choose", lambda name: next(free))
+    monkeypatch.setattr(release.ports, "choose", lambda name, **_texts: next(free))
     monkeypatch.setattr(release.disk, "point", lambda link, target: None)
     files = [
         {"path": "shop@@RELEASE@.service", "content": AT_PORT.format(id=ID)},

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import grp
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,13 +107,14 @@ def test_what_a_killed_run_left_behind_is_in_nobodys_way_and_does_not_pile_up(la
 
 # --- what is loosened ------------------------------------------------------------------------------------------------
 
-TIGHT = {"writable_paths": [], "address_families": [], "system_calls": [], "devices": [], "protect_home": "yes"}
 LISTS = {
     "writable_paths": "/srv/exports",
     "address_families": "AF_NETLINK",
     "system_calls": "@resources",
     "devices": "/dev/dri/renderD128",
+    "groups": "render",
 }
+TIGHT = {**{name: [] for name in LISTS}, "protect_home": "yes"}
 
 
 def loosened(**changes):
@@ -134,6 +136,7 @@ def test_where_nobody_loosens_it_the_sandbox_is_as_it_is():
             {"devices": ["/dev/fuse", "char-drm"]},
             ["PrivateDevices=no", "DeviceAllow=/dev/fuse rw", "DeviceAllow=char-drm rw"],
         ),
+        ({"groups": ["render", "video"]}, ["SupplementaryGroups=render video"]),
         ({"protect_home": "read-only"}, ["ProtectHome=read-only"]),
         ({"protect_home": "no"}, ["ProtectHome=no"]),
     ],
@@ -157,6 +160,7 @@ GOOD = {
     "address_families": ["AF_NETLINK", "AF_CAN", "AF_X25"],
     "system_calls": ["@resources", "@raw-io", "mlock", "io_uring_setup"],
     "devices": ["/dev/fuse", "/dev/dri/renderD128", "/dev/bus/usb/001/002", "char-drm"],
+    "groups": ["render", "_ssh", "www-data"],
 }
 BAD = {
     "writable_paths": [
@@ -178,6 +182,7 @@ BAD = {
     "address_families": ["", "NETLINK", "~AF_INET", "af_netlink", "none", "AF_", "AF-INET", 16],
     "system_calls": ["", "~@privileged", "@", "mlock:EPERM", "Mlock", "@a@b", ["mlock"]],
     "devices": ["", "/dev", "/dev/", "fuse", "/etc/passwd", "block-*", "char-*", "/dev/fuse rw", "/dev/../etc", None],
+    "groups": ["", "Render", "a b", "render\n", "1st", "x" * 33, "root;"],
 }
 INJECTIONS = ["{};", "{} ", " {}", "{}\n", "{}\nUser=root", "\n{}", "{} /", "{}\t", "{}\\", '"{}"', "{}#", "{}\x00"]
 
@@ -228,3 +233,27 @@ def test_what_passes_adds_lines_of_the_sandbox_and_no_others(name, items):
         assert not [line for line in added if set(line) & set("\n\\%$'\"#;")]
         words = [word for line in added for word in line.partition("=")[2].split()]
         assert [word for word in words if word not in ("no", "rw")] == items
+
+
+def test_what_a_host_lacks_of_it_is_named_by_its_variable(tmp_path):
+    lacking = {
+        "writable_paths": [str(tmp_path), f"{tmp_path}/none"],
+        "devices": ["/dev/null", "/dev/nosuch", "char-drm"],
+        "address_families": ["AF_NETLINK", "AF_NOPE"],
+        "groups": [grp.getgrgid(0).gr_name, "no-such-group"],
+        "system_calls": [],
+    }
+    assert sandbox.unknown(loosened(**lacking)) == [
+        f"systemd_writable_paths: no folder {tmp_path}/none",
+        "systemd_devices: no device /dev/nosuch",
+        "systemd_address_families: no AF_NOPE",
+        "systemd_groups: no group no-such-group",
+    ]
+    assert sandbox.unknown(TIGHT) == []
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_knows_its_groups_of_system_calls():
+    assert sandbox.unknown(loosened(system_calls=["@resources", "mlock", "@nosuch"])) == [
+        "systemd_system_calls: no group @nosuch"
+    ]

@@ -380,7 +380,7 @@ def test_sound_numbers_pass(changes):
 @pytest.mark.parametrize("value", [0, "0", -1, "two", "", "1.5", 1.5, "4 ", "4\n", 10000, "AUTO", None, True, "٤"])
 @pytest.mark.parametrize("name", ["workers", "threads"])
 def test_a_number_that_is_none_is_refused_by_its_name(name, value):
-    assert problems(**{name: value}) == [f"wsgi_{name} {value} must be a whole number from 1 on, or auto"]
+    assert problems(**{name: value}) == [f"wsgi_{name} {value} must be a whole number from 1 to 999, or auto"]
 
 
 def test_the_stack_of_the_variable_is_named():

@@ -113,7 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "public bind": (
         {"site_bind": "8.8.8.8:8000", "nginx_trusted_proxies": ["10.0.0.2"]},
-        ["site_bind 8.8.8.8:8000 is a public address", "10.0.0.5:8000"],
+        ["site_bind 8.8.8.8:8000 is no address of a private network", "10.0.0.5:8000"],
     ),
     "bind of every address": (
         {"site_bind": "0.0.0.0:8000", "nginx_trusted_proxies": ["10.0.0.2"]},

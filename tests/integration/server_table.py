@@ -25,9 +25,9 @@ SHOWN = (
     "uvicorn",
     "uvicorn_worker",
     "daphne",
-    "Twisted",
+    "twisted",
     "hypercorn",
-    "Django",
+    "django",
 )
 HEAD = [
     "| stack | server | WebSocket | first event | forged headers | limit - 1 s | limit + 1 s | in flight at reload "

@@ -140,9 +140,14 @@ def size(rule: Rule, host: Mapping[str, int], others: Mapping[str, int]) -> tupl
 
 
 def _room(rule: Rule, host: Mapping[str, int], others: Mapping[str, int]) -> int:
-    """The MiB that one instance may have."""
-    shared = (host["memory"] - rule.reserve - sum(others.values())) // INSTANCES
-    return min(shared, _allowed(rule, host))
+    """The MiB that one instance may have: beside it, and the other sites', the largest of them overlaps once.
+
+    So a site that fits goes on to fit when another one comes: that one is judged by the same sum.
+    """
+    left = host["memory"] - rule.reserve - sum(others.values())
+    largest = max(others.values(), default=0)
+    shared = max(left // INSTANCES, 0)
+    return min(shared if shared >= largest else left - largest, _allowed(rule, host))
 
 
 def _allowed(rule: Rule, host: Mapping[str, int]) -> int:
@@ -157,10 +162,10 @@ def _allowed(rule: Rule, host: Mapping[str, int]) -> int:
 
 def _sum(rule: Rule, wanted: Size, host: Mapping[str, int], others: Mapping[str, int], fitting: int) -> str:
     rows = [
+        (wanted.memory, f"{_count(wanted.workers)} × {rule.worker_memory} MiB (systemd_worker_memory)"),
         (
-            INSTANCES * wanted.memory,
-            f"{INSTANCES} instances during a cutover × {_count(wanted.workers)} × {rule.worker_memory} MiB "
-            "(systemd_worker_memory)",
+            max(wanted.memory, *others.values()) if others else wanted.memory,
+            f"{'the largest site' if others else 'the same'} once more: two instances overlap during a cutover",
         ),
         (rule.reserve, "kept for the rest of the host (systemd_memory_reserve)"),
         *((memory, f"the site {name}, which is live on this host") for name, memory in others.items()),

@@ -76,7 +76,7 @@ def test_a_small_host_refuses_more_workers_than_it_carries_with_the_sum(host: Ho
     said = " ".join(refused.output.replace("\\n", " ").split())
     for part in (
         "8 workers do not fit into the memory of this host, 512 MiB",
-        "2048 MiB 2 instances",
+        "1024 MiB the same once more",
         "2176 MiB in all",
     ):
         assert part in said, refused.output

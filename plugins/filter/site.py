@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import edge, sandbox, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, sandbox, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -46,7 +46,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "edge_problems": edge.problems,
+            "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,
             "sandbox_directives": sandbox.directives,

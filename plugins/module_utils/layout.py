@@ -71,6 +71,16 @@ class Layout:
         return self.etc / "edge.json"
 
     @property
+    def edge_files(self) -> Path:
+        """What the edge adds to every release's locations, and its error pages."""
+        return self.etc / "edge"
+
+    @property
+    def tls(self) -> Path:
+        """The certificate that the host made for itself."""
+        return self.etc / "tls"
+
+    @property
     def secrets(self) -> Path:
         return self.etc / "secrets.json"
 
@@ -125,6 +135,11 @@ class Layout:
         return self.srv / "static"
 
     @property
+    def challenges(self) -> Path:
+        """What an ACME authority asks for over HTTP, to see that the host answers under the site's names."""
+        return self.srv / "acme"
+
+    @property
     def cache(self) -> Path:
         return Path("/var/cache/switchyard") / self.site
 
@@ -164,10 +179,12 @@ class Layout:
             (self.etc / "releases", "0755", "root", "root"),
             (self.etc / "locks", "0755", "root", "root"),
             (self.etc / "env", "0700", "root", "root"),
+            (self.tls, "0700", "root", "root"),
             (self.srv, "0711", "root", "root"),
             (self.srv / "releases", "0711", "root", "root"),
             (self.srv / "venvs", "0750", "root", site),
             (self.earlier_static, "0755", "root", "root"),
+            (self.challenges, "0755", "root", "root"),
             (self.data, "0700", site, site),
             (self.media, "2750", site, "www-data"),
             (self.cache.parent, "0755", "root", "root"),

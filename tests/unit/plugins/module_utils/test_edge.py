@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import edge
+import yaml
+from ansible_collections.switchyard.django.plugins.module_utils import edge, edge_variables
 from hypothesis import given
 from hypothesis import strategies as st
 
+ROOT = Path(__file__).resolve().parents[4]
 AS_THEY_ARE = {
     "site_bind": "",
-    "nginx_port": 80,
-    "nginx_client_max_body_size": "25m",
-    "nginx_websocket_timeout": 3600,
-    "nginx_worker_connections": 0,
-    "nginx_trusted_proxies": [],
+    "site_domains": ["shop.example.org"],
+    **yaml.safe_load((ROOT / "roles/nginx/defaults/main.yml").read_text()),
 }
 INJECTIONS = [
     "{};",
@@ -36,7 +36,7 @@ INJECTIONS = [
 
 
 def problems(**changes):
-    return edge.problems({**AS_THEY_ARE, **changes})
+    return edge_variables.problems({**AS_THEY_ARE, **changes})
 
 
 def of_bind(bind):

@@ -41,6 +41,7 @@ class ActionModule(ActionBase):
                 "site_request_timeout": {"type": "str", "default": "60"},
                 "site_graceful_timeout": {"type": "str", "default": "auto"},
                 "nginx_read_timeout": {"type": "str", "default": "auto"},
+                "scheme": {"type": "str", "default": "http"},
                 "serve_mode": {"type": "str", "default": ""},
                 "base": {"type": "path", "required": True},
             }

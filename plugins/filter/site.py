@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from string import ascii_letters, digits
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, sandbox, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+# What means itself in a regular expression, and in quotes of nginx's configuration.
+PLAIN = frozenset(f"{ascii_letters}{digits}/_-~")
 
 
 def exec_start(arguments: Iterable[str]) -> str:
@@ -33,6 +38,12 @@ def instance_size(rule: Mapping[str, Any], host: Mapping[str, int], neighbours: 
     return {"size": asdict(size), "problem": problem}
 
 
+def nginx_path(path: str) -> str:
+    """A URL's path as a regular expression for nginx's $uri, which is decoded and without its query."""
+    decoded = unquote_to_bytes(path.partition("?")[0])
+    return "".join(chr(byte) if chr(byte) in PLAIN else f"\\x{byte:02x}" for byte in decoded)
+
+
 def site_folders(site: str) -> list[dict[str, str]]:
     """The folders of a site that outlive its releases."""
     return [
@@ -49,6 +60,7 @@ class FilterModule:
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,
+            "nginx_path": nginx_path,
             "sandbox_directives": sandbox.directives,
             "sandbox_problems": sandbox.problems,
             "site_folders": site_folders,

@@ -26,19 +26,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    default_server,
     diagnosis,
     disk,
     gate,
     guard,
     history,
     host_program,
+    nginx_trial,
     state,
     timing,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils import edge as edge_rules
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
-from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.layout import NGINX_SITES, SITES, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
 # How far back the journal is asked why an instance went away after its gate, in seconds.
@@ -58,6 +61,7 @@ class Plan:
 
     :param edge: path -> text of nginx's files that are the site's or the host's, not a release's; None for a file that
         is to go, and nothing at all to leave them
+    :param notes: what is to be said of those files
     :param drain: seconds for which the old instance lives on at most; 0 for what its longest request needs
     :param settle: seconds for which the host watches the new instance, ready to go back
     :param release: its identifier; empty for none, which undoes the first cutover of a site
@@ -77,6 +81,7 @@ class Plan:
     reversed: list[str] = field(default_factory=list)
     only_from: str = ""
     edge: dict[str, str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     drain: int = 0
     settle: int = 10
 
@@ -117,7 +122,7 @@ def is_settled(plan: Plan) -> bool:
 def _serves(layout: Layout, plan: Plan) -> bool:
     if state.live_release(layout) != plan.release:
         return False
-    if any(_text(Path(path)) != text for path, text in plan.edge.items()):
+    if any(disk.text_of(Path(path)) != text for path, text in plan.edge.items()):
         return False
     return _edge_answers(layout, plan.release, Limits(read_timeout=10, deadline=2, interval=0.2)).ok
 
@@ -125,7 +130,8 @@ def _serves(layout: Layout, plan: Plan) -> bool:
 def move(plan: Plan) -> Outcome:
     """End what was cut off; then validate, move the pointer, reload, see the new release answer; or else go back."""
     layout = Layout(plan.site)
-    with disk.locked(layout.run / "cutover.lock"):
+    # nginx refuses or takes its configuration as a whole: a neighbour's must not be half written just then.
+    with disk.locked(layout.run / "cutover.lock"), disk.locked(layout.nginx_lock):
         ended = _end_what_was_cut_off(layout)
         live = state.live_release(layout)
         if plan.only_from and plan.only_from != live:
@@ -151,7 +157,7 @@ def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
         history.record(layout.history, "intent", **entry)
     except OSError as problem:
         return Outcome(False, before, f"{layout.history} can't be written: {problem}\nNothing was changed.")
-    undo = Undo(before, plan.release, {path: _text(Path(path)) for path in plan.edge})
+    undo = Undo(before, plan.release, {path: disk.text_of(Path(path)) for path in plan.edge})
     try:
         if plan.operation in ("restore", "return"):  # its drain may be over by now
             guard.let_live(layout, plan.release)
@@ -244,7 +250,7 @@ def _end_what_was_cut_off(layout: Layout) -> Undo | None:
 
 
 def _read_undo(layout: Layout) -> Undo | None:
-    text = _text(layout.undo)
+    text = disk.text_of(layout.undo)
     return Undo(**json.loads(text)) if text else None
 
 
@@ -301,21 +307,9 @@ def _require_welcome(layout: Layout, plan: Plan) -> None:
         )
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except OSError:
-        return None
-
-
 def _write_edge(files: dict[str, str | None]) -> None:
-    """Make nginx's files say what they should; what says so already is not written again, which a full disk refuses."""
-    for path, text in ((Path(name), text) for name, text in files.items()):
-        if text is None:
-            disk.remove(path)
-        elif _text(path) != text:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            disk.write(path, text.encode(), 0o644)
+    for path, text in files.items():
+        disk.put(Path(path), text)
 
 
 def _validate_candidate(layout: Layout, plan: Plan) -> None:
@@ -325,30 +319,60 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
     site = scratch / "site"
     (site / "current").mkdir(parents=True)
     shutil.copytree(layout.record(plan.release) / "nginx", site / "current" / "nginx")
-    mounts = {str(layout.etc): str(site)}
+    for kept in (layout.edge_files, layout.tls):
+        if kept.is_dir():
+            shutil.copytree(kept, site / kept.name)
+    mounts = {layout.etc: site}
     # A folder before those in it: what is mounted later lies on top.
     for path, text in sorted(plan.edge.items(), key=lambda item: Path(item[0]).parts[:-1]):
         folder = Path(path).parent
-        if folder == layout.etc:
+        if folder.is_relative_to(layout.etc):
+            disk.put(site / Path(path).relative_to(layout.etc), text)
+            continue
+        if folder == SITES:  # notes of ours, which nginx does not read
             continue
         copy = scratch / folder.name
-        if str(folder) not in mounts:
+        if folder not in mounts:
             shutil.copytree(folder, copy, symlinks=True)
-            mounts[str(folder)] = str(copy)
-        (copy / Path(path).name).unlink(missing_ok=True)
-        if text is not None:
-            (copy / Path(path).name).write_text(text)
-    script = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t -q'
-    pairs = [part for target, source in mounts.items() for part in (source, target)]
-    done = subprocess.run(
-        ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, "sh", *pairs],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+            mounts[folder] = copy
+        disk.put(copy / Path(path).name, text)
+    done = nginx_trial.read_with(mounts)
     disk.clear(scratch)
     if done.returncode:
-        raise CutoverError(f"nginx refuses the configuration:\n{done.stderr.strip()}")
+        raise CutoverError(_refused(layout, done.stderr))
+    taken = default_server.conflicts(done.stderr, _edge(layout, plan)["hosts"])
+    if taken:
+        owners = [file for file in default_server.files_with(taken[0]) if file != str(layout.edge)]
+        raise CutoverError(
+            f"site_domains has {', '.join(taken)}, which {owners[0] if owners else 'another server of nginx'} serves "
+            "on the same port already. Take the name out of there, or out of site_domains."
+        )
+
+
+def _refused(layout: Layout, said: str) -> str:
+    """Whose fault it is that nginx refuses the configuration: ours, or that of what was there before."""
+    words = "\n".join(line for line in said.strip().splitlines() if "[warn]" not in line)
+    before = subprocess.run(["nginx", "-t", "-q"], capture_output=True, text=True, check=False)
+    fault = "\n".join(line for line in before.stderr.splitlines() if "[emerg]" in line)
+    own_file = any(f" {own}" in fault for own in (f"{layout.edge}:", f"{layout.etc}/"))
+    if not before.returncode or (_is_of_the_site(layout, fault) and not own_file):
+        return f"nginx refuses the configuration:\n{words}"
+    if own_file:
+        way_out = f"That file is {layout.site}'s own, and was changed by hand: site.yml writes it anew."
+    else:
+        way_out = f"Mend that file, which is not {layout.site}'s, or take it out of {NGINX_SITES}."
+    return (
+        f"nginx refuses the configuration that the host has already, without what {layout.site} would change:\n"
+        f"{before.stderr.strip()}\n{way_out} Until then nginx goes on with what it read before, and would not start "
+        "again."
+    )
+
+
+def _is_of_the_site(layout: Layout, fault: str) -> bool:
+    """Whether nginx names a file of the site's: one of its own, or one that its own name, such as a certificate."""
+    named = [Path(path) for path in re.findall(r'(?<=["\s])/[^\s":]+', fault)]
+    own = disk.text_of(layout.edge) or ""
+    return any(path == layout.edge or path.is_relative_to(layout.etc) or f" {path};" in own for path in named)
 
 
 def _keep_hashed_files(layout: Layout, release: str | None) -> None:
@@ -395,7 +419,9 @@ def _edge_answers(layout: Layout, release: str, limits: Limits) -> Report:
     edge = _edge(layout)
     visits = _visits(layout, release, edge, {gate.RELEASE_HEADER: release})
     host, port = edge_rules.place(edge)
-    return gate.ask(Target(host=host, port=port), visits, limits)
+    # Whom the certificate is for was judged before; here it is about who answers.
+    tls = Tls(edge["hosts"][0], validate=False) if edge.get("tls") else None
+    return gate.ask(Target(host=host, port=port, tls=tls), visits, limits)
 
 
 def _require_answer(layout: Layout, release: str) -> None:

@@ -52,6 +52,31 @@ def write(path: Path, content: bytes, mode: int = 0o644, owner: tuple[int, int] 
     sync_folder(path.parent)
 
 
+# How a link is told from a file where both are kept as texts. No file that is kept begins like this.
+LINK = "\0link to "
+
+
+def text_of(path: Path) -> str | None:
+    """What lies there, so that put() can lay it there again: a file's text, a link's target, or nothing."""
+    try:
+        # Not read_text(), which makes one character of the two that end a line elsewhere.
+        return f"{LINK}{os.readlink(path)}" if path.is_symlink() else path.read_bytes().decode()
+    except OSError:
+        return None
+
+
+def put(path: Path, text: str | None) -> None:
+    """Lay there what text_of() says. What is so already is not written again, which a full disk refuses."""
+    if text is None:
+        remove(path)
+    elif text_of(path) != text:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if text.startswith(LINK):
+            point(path, text.removeprefix(LINK))
+        else:
+            write(path, text.encode(), 0o644)
+
+
 def remove(path: Path) -> None:
     """Remove a file or a link, durably, if it is there."""
     if os.path.lexists(path):

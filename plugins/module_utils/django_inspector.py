@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import compileall
 import gzip
+import hashlib
 import importlib
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,6 +28,8 @@ WANTED: dict = {}
 # What a browser gets compressed. Pictures and fonts are compressed by themselves, and less than a packet gains nothing.
 COMPRESSED = (".css", ".js", ".mjs", ".json", ".map", ".svg", ".html", ".txt", ".xml", ".wasm", ".ttf", ".otf", ".ico")
 LEAST_COMPRESSED = 1024
+# Files that one call of brotli takes.
+MANY = 500
 IMPORTS = re.compile(r"^<|/importlib/__init__\.py$")
 
 
@@ -83,6 +88,7 @@ def settings_in_force() -> dict:
         "DATABASES": databases,
         "SECURE_SSL_REDIRECT": bool(settings.SECURE_SSL_REDIRECT),
         "SECURE_PROXY_SSL_HEADER": list(settings.SECURE_PROXY_SSL_HEADER or []),
+        "CSRF_TRUSTED_ORIGINS": [str(origin) for origin in settings.CSRF_TRUSTED_ORIGINS],
         "BASE": os.getcwd(),
     }
 
@@ -162,18 +168,31 @@ def collect() -> int:
 
 
 def compress(folder: str) -> None:
-    """Lay a compressed file beside each that a browser gets smaller like this; nginx sends it as it is."""
-    for parent, _folders, files in os.walk(folder):
-        for name in files:
-            path = os.path.join(parent, name)
-            if not name.endswith(COMPRESSED) or f"{name}.gz" in files or os.path.getsize(path) < LEAST_COMPRESSED:
+    """Lay compressed files beside each that a browser gets smaller like this; nginx sends them as they are."""
+    found = [os.path.join(parent, name) for parent, _folders, files in os.walk(folder) for name in files]
+    worth = sorted(path for path in found if path.endswith(COMPRESSED) and os.path.getsize(path) >= LEAST_COMPRESSED)
+    # Most files are there twice, under their name and under their hashed name.
+    alike: dict = {}
+    for path in worth:
+        with open(path, "rb") as stream:
+            alike.setdefault(hashlib.sha256(stream.read()).digest(), []).append(path)
+    first = [paths[0] for paths in alike.values()]
+    for path in first:
+        if not os.path.exists(f"{path}.gz"):
+            with open(path, "rb") as stream, gzip.GzipFile(f"{path}.gz", "wb", 9, mtime=0) as packed:
+                shutil.copyfileobj(stream, packed)
+    left = [path for path in first if not os.path.exists(f"{path}.br")]
+    for start in range(0, len(left), MANY):
+        command = ["/usr/bin/brotli", "--best", "--keep", "--", *left[start : start + MANY]]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    for original, *copies in alike.values():
+        for kind in ("gz", "br"):
+            if os.path.getsize(f"{original}.{kind}") >= os.path.getsize(original):
+                os.remove(f"{original}.{kind}")
                 continue
-            with open(path, "rb") as stream:
-                content = stream.read()
-            packed = gzip.compress(content, compresslevel=9, mtime=0)
-            if len(packed) < len(content):
-                with open(f"{path}.gz", "wb") as stream:
-                    stream.write(packed)
+            for copy in copies:
+                if not os.path.exists(f"{copy}.{kind}"):
+                    os.link(f"{original}.{kind}", f"{copy}.{kind}")
 
 
 LIMITS = {

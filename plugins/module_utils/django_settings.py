@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, sizing
-from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header
+from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header, https_origins
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
 
@@ -40,6 +40,10 @@ class Verdict:
 # They ask for HTTPS, which a site that is served over HTTP can't follow.
 ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", "008", "012", "016", "021"))
 
+# They ask for what the edge does: nginx_hsts and nginx_https_redirect.
+ADVICE_FOR_THE_EDGE = frozenset({"security.W004", "security.W008"})
+PROXY_SSL_HEADER = ["HTTP_X_FORWARDED_PROTO", "https"]
+
 
 def judge(
     report: Mapping[str, Any],
@@ -62,6 +66,8 @@ def judge(
         _judge_debug_and_hosts(verdict, settings, domains)
         _judge_secret_key(verdict, settings)
         _judge_redirect(verdict, settings, scheme)
+        if scheme == "https":
+            _judge_https(verdict, settings, domains)
         _judge_static_and_media(verdict, settings, layout)
         _judge_databases(verdict, settings, layout, hosts)
     if size:
@@ -75,7 +81,7 @@ def judge(
         if instead:
             verdict.variables["site_health_path"] = instead
     for check in report.get("checks", []):
-        if check["id"] in ADVICE_FOR_HTTPS and scheme == "http":
+        if check["id"] in (ADVICE_FOR_HTTPS if scheme == "http" else ADVICE_FOR_THE_EDGE):
             continue
         text = f"{check['id']}: {check['message']}" + (f" {check['hint']}" if check["hint"] else "")
         # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
@@ -146,6 +152,30 @@ def _judge_redirect(verdict: Verdict, settings: Mapping[str, Any], scheme: str) 
             "nothing answers",
             SECURE_SSL_REDIRECT=False,
         )
+
+
+def _judge_https(verdict: Verdict, settings: Mapping[str, Any], domains: list[str]) -> None:
+    """What a project lacks that was made for HTTP, with the lines to add; it is served all the same."""
+    if settings["SECURE_PROXY_SSL_HEADER"] != PROXY_SSL_HEADER:
+        verdict.warnings.append(
+            "SECURE_PROXY_SSL_HEADER does not name the header by which nginx says that a visitor came by https. Add to "
+            "the settings: SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https'), or to the site's variables: "
+            'site_settings_overrides: {SECURE_PROXY_SSL_HEADER: ["HTTP_X_FORWARDED_PROTO", "https"]}'
+        )
+    origins = https_origins(domains)
+    missing = [origin for origin in origins if not _trusts(settings["CSRF_TRUSTED_ORIGINS"], origin)]
+    if missing:
+        verdict.warnings.append(
+            f"CSRF_TRUSTED_ORIGINS lacks {', '.join(missing)}, from where forms are sent. The environment has it in "
+            f"the variable CSRF_TRUSTED_ORIGINS; or add to the site's variables: site_settings_overrides: "
+            f"{{CSRF_TRUSTED_ORIGINS: {json.dumps(origins)}}}"
+        )
+
+
+def _trusts(trusted: list[str], origin: str) -> bool:
+    """Whether an origin is among those trusted (django.middleware.csrf)."""
+    wildcards = [one.removeprefix("https://*") for one in trusted if one.startswith("https://*.")]
+    return origin in trusted or covers(wildcards, origin.removeprefix("https://"))
 
 
 def _judge_static_and_media(verdict: Verdict, settings: Mapping[str, Any], layout: Layout) -> None:

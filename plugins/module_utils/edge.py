@@ -21,7 +21,7 @@ def place(edge: Mapping[str, Any]) -> tuple[str, int]:
     found = BIND.fullmatch(edge.get("bind") or "")
     if found:
         return found["v6"] or found["v4"], int(found["port"])
-    return "127.0.0.1", int(edge["port"])
+    return "127.0.0.1", int(edge["tls_port"] if edge.get("tls") else edge["port"])
 
 
 def is_own(bind: str) -> bool:

@@ -33,7 +33,7 @@ ACME_DIRECTORIES = {
     "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
 }
 HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
-EMAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+EMAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Both stand in nginx's configuration, so only what needs no quoting there.
 FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
 FOLDER = re.compile(r"(?:[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*/)*[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*/?")
@@ -70,11 +70,6 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     found += _page_problems(variables["nginx_error_pages"])
     found += _media_problems(variables["nginx_protected_media"])
     return [problem for problem in found if problem]
-
-
-def _is_on(value: object) -> bool:
-    """As Ansible's filter bool reads it, which takes what -e gives as text."""
-    return str(value).lower() in ("true", "yes", "on", "1")
 
 
 def _switch_problem(name: str, value: object) -> str:
@@ -134,6 +129,12 @@ def _tls_problems(variables: Mapping[str, Any]) -> list[str]:
                 "does not speak. Set nginx_tls, or nginx_hsts: 0"
             )
         return found
+    found += [
+        f"nginx_tls {kind}: site_domains has {domain}, and who comes by an address names no site when TLS begins. Take "
+        "it out, or set nginx_tls: none"
+        for domain in variables["site_domains"]
+        if ":" in str(domain) or re.fullmatch(r"[0-9.]+", str(domain))
+    ]
     if str(variables["nginx_port"]) == str(variables["nginx_tls_port"]):
         found.append(
             f"nginx_tls_port {variables['nginx_tls_port']} is nginx_port as well. Choose another, for example 443"
@@ -165,8 +166,8 @@ def _file_problem(name: str, path: object) -> str:
 
 
 def _acme_problems(variables: Mapping[str, Any]) -> list[str]:
-    directory, email, found = variables["nginx_acme_directory"], variables["nginx_acme_email"], []
-    if directory not in ACME_DIRECTORIES and not HTTPS_URL.fullmatch(str(directory)):
+    directory, email, found = str(variables["nginx_acme_directory"]), variables["nginx_acme_email"], []
+    if directory not in ACME_DIRECTORIES and not HTTPS_URL.fullmatch(directory):
         found.append(f"nginx_acme_directory {directory!r} must be production, staging, or the https URL of a directory")
     if email and not EMAIL.fullmatch(str(email)):
         found.append(f"nginx_acme_email {email!r} is no address to which mail goes, for example ops@example.org")
@@ -175,12 +176,6 @@ def _acme_problems(variables: Mapping[str, Any]) -> list[str]:
             f"nginx_tls acme is proven over port 80, and nginx_port is {variables['nginx_port']}. Set nginx_port: 80, "
             "or bring a certificate with nginx_tls: provided"
         )
-    found += [
-        f"nginx_tls acme: site_domains has {domain}, and certificates are for host names. Take it out, or bring a "
-        "certificate with nginx_tls: provided"
-        for domain in variables["site_domains"]
-        if ":" in str(domain) or re.fullmatch(r"[0-9.]+", str(domain))
-    ]
     return found
 
 
@@ -195,7 +190,7 @@ def _page_problems(pages: object) -> list[str]:
     found += [
         f"nginx_error_pages.{code} must be a text of HTML, of {LONGEST_ERROR_PAGE} characters at most"
         for code, text in pages.items()
-        if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_ERROR_PAGE
+        if not isinstance(text, str) or not text.strip() or "\0" in text or len(text) > LONGEST_ERROR_PAGE
     ]
     return found
 
@@ -204,10 +199,10 @@ def _media_problems(folders: object) -> list[str]:
     if not isinstance(folders, list):
         return ["nginx_protected_media must be a list of folders in MEDIA_ROOT, for example [invoices]"]
     return [
-        f"nginx_protected_media has {folder!r}, which is no folder in MEDIA_ROOT: letters, digits and . _ @ + -, with "
-        "/ between them, for example invoices or private/scans"
+        f"nginx_protected_media has {folder!r}, which is no folder in MEDIA_ROOT: a text of letters, digits and "
+        ". _ @ + -, with / between them, for example invoices or private/scans"
         for folder in folders
-        if not FOLDER.fullmatch(str(folder))
+        if not isinstance(folder, str) or not FOLDER.fullmatch(folder)
     ]
 
 

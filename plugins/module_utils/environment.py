@@ -20,6 +20,9 @@ from ansible_collections.switchyard.django.plugins.module_utils import disk
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SECRET_KEY_NAMES = ("SECRET_KEY", "DJANGO_SECRET_KEY")
+ALLOWED_HOSTS_NAMES = ("ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS")
+# Django compares them with the Origin of a form that is sent over https.
+TRUSTED_ORIGINS_NAMES = ("CSRF_TRUSTED_ORIGINS", "DJANGO_CSRF_TRUSTED_ORIGINS")
 # Whoever names a database in any of the usual ways wants that one, and no default beside it.
 DATABASE_NAMES = re.compile(r"(DJANGO_)?(DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|SQL)(_|$)|PG[A-Z]+$")
 
@@ -73,10 +76,14 @@ def given(site_env: str) -> dict[str, str]:
     return {name: str(value) for name, value in json.loads(site_env).items() if name not in OURS}
 
 
-def with_defaults(variables: Mapping[str, str], domains: list[str], layout: Layout) -> dict[str, str]:
+def with_defaults(
+    variables: Mapping[str, str], domains: list[str], layout: Layout, scheme: str = "http"
+) -> dict[str, str]:
     """The user's variables, and the usual names of what follows from the site where the user has none of them."""
-    hosts = ",".join(host_header(domain) for domain in domains)
-    composed = {"ALLOWED_HOSTS": hosts, "DJANGO_ALLOWED_HOSTS": hosts}
+    hosts = [host_header(domain) for domain in domains]
+    composed = dict.fromkeys(ALLOWED_HOSTS_NAMES, ",".join(hosts))
+    if scheme == "https":
+        composed |= dict.fromkeys(TRUSTED_ORIGINS_NAMES, ",".join(https_origins(domains)))
     if not any(DATABASE_NAMES.match(name) for name in variables):
         composed["DATABASE_URL"] = default_database(layout)
     return {**composed, **variables}
@@ -89,6 +96,11 @@ def default_database(layout: Layout) -> str:
 def host_header(domain: str) -> str:
     """A domain as a Host header has it: an IPv6 address stands in brackets."""
     return f"[{domain}]" if ":" in domain else domain
+
+
+def https_origins(domains: list[str]) -> list[str]:
+    """From where a browser sends forms to the site: it writes names in small letters, and Django compares them so."""
+    return [f"https://{host_header(domain).lower()}" for domain in domains]
 
 
 def with_secret_key(composed: Mapping[str, str], site_secrets: SiteSecrets) -> dict[str, str]:

@@ -145,8 +145,9 @@ _WRONG_STATUS = (
     FailureClass(
         "https_redirect_loop",
         "A request that came over HTTPS was redirected to itself.",
-        "Django does not see that the request came over HTTPS. Add to the settings: "
-        'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), and have the proxy send X-Forwarded-Proto.',
+        "The page leads to itself for ever: Django does not see that the request came over HTTPS. Put into the "
+        'settings: SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), and have the proxy send '
+        "X-Forwarded-Proto.",
         lasts=True,
     ),
     FailureClass(

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UV = Path("/opt/switchyard/uv")
+SITES = Path("/etc/switchyard")
+STOCK_NOTE = SITES / "stock-site.json"
+UNITS = Path("/etc/systemd/system")
+TMPFILES = Path("/etc/tmpfiles.d")
+UV_LOCK = Path("/run/switchyard/uv.lock")
 NGINX_MAIN = Path("/etc/nginx/nginx.conf")
 NGINX_SITES = Path("/etc/nginx/sites-enabled")
+NGINX_OURS = Path("/etc/nginx/modules-enabled/90-switchyard.conf")
+NGINX_LOGS = Path("/var/log/nginx")
+LETSENCRYPT = Path("/etc/letsencrypt")
 
 # systemd, useradd and a socket path all have to carry the name; 32 is what useradd takes.
 SITE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -45,7 +53,7 @@ class Layout:
     # What root trusts: root's all along the path.
     @property
     def etc(self) -> Path:
-        return Path("/etc/switchyard") / self.site
+        return SITES / self.site
 
     @property
     def current(self) -> Path:
@@ -83,6 +91,26 @@ class Layout:
     @property
     def secrets(self) -> Path:
         return self.etc / "secrets.json"
+
+    @property
+    def removing(self) -> Path:
+        """That a removal has begun, which is the first that it writes and the last that goes."""
+        return self.etc / "removing.json"
+
+    @property
+    def removed(self) -> Path:
+        """When the site was removed and what was kept of it; gone with the next deploy."""
+        return self.etc / "removed.json"
+
+    @property
+    def account(self) -> Path:
+        """By which the site's user was made."""
+        return Path("/etc/sysusers.d") / f"switchyard-{self.site}.conf"
+
+    @property
+    def certificate(self) -> str:
+        """The name by which certbot knows the site's certificate."""
+        return f"switchyard-{self.site}"
 
     def record(self, release: str) -> Path:
         """The folder that holds a release's manifest, its unit and nginx's part of it."""
@@ -148,19 +176,28 @@ class Layout:
         """Root's own scratch folder, which a restart of the host empties."""
         return Path("/run/switchyard") / self.site
 
+    @property
+    def sockets(self) -> Path:
+        return Path("/run") / self.site
+
+    @property
+    def nginx_lock(self) -> Path:
+        """Held by whoever changes nginx's configuration, which the host's sites share. No site's name has a dot."""
+        return self.run.parent / "nginx.lock"
+
     # What systemd and nginx know.
     def unit(self, release: str) -> str:
         return f"{self.site}@{release}.service"
 
     def unit_file(self, release: str) -> Path:
-        return Path("/etc/systemd/system") / self.unit(release)
+        return UNITS / self.unit(release)
 
     @property
     def boot_unit(self) -> str:
         return f"{self.site}.service"
 
     def socket(self, release: str) -> Path:
-        return Path("/run") / self.site / release / "app.sock"
+        return self.sockets / release / "app.sock"
 
     @property
     def edge(self) -> Path:
@@ -190,5 +227,5 @@ class Layout:
             (self.cache.parent, "0755", "root", "root"),
             (self.cache, "0750", "root", site),
             (self.cache / "uv", "0700", site, site),
-            (Path("/run") / site, "0710", site, "www-data"),
+            (self.sockets, "0710", site, "www-data"),
         ]

@@ -170,24 +170,44 @@ def free(layout: Layout, token: str) -> bool:
         return True
 
 
-def keep(layout: Layout, token: str, fail: Callable[..., Any]) -> None:
+def dissolve(layout: Layout, token: str) -> bool:
+    """Free the lease of a site that is no more, with all that lies beside it; say whether it was this run's."""
+    with disk.locked(_lock_file(layout)):
+        held = read(layout)
+        if held and held.token != token:
+            return False
+        disk.clear(layout.run)
+    with contextlib.suppress(OSError):  # other sites are at work
+        layout.run.parent.rmdir()
+    return held is not None
+
+
+def keep(layout: Layout, token: str, fail: Callable[..., Any]) -> Callable[[], None]:
     """Give signs of life for as long as this process runs; without a token there is nothing to keep.
 
     :param fail: called with `msg` where the lease is another's by now
+    :return: what ends them before
     """
     if not token:
-        return
+        return lambda: None
     try:
         renew(layout, token)
     except LostError as problem:
         fail(msg=str(problem))
-    threading.Thread(target=_renew_for_ever, args=(layout, token, fail), daemon=True).start()
+    over = threading.Event()
+    thread = threading.Thread(target=_renew_until, args=(over, layout, token, fail), daemon=True)
+    thread.start()
+
+    def end() -> None:
+        over.set()
+        thread.join()
+
+    return end
 
 
-def _renew_for_ever(layout: Layout, token: str, fail: Callable[..., Any]) -> None:
-    """Renew until the process ends, and end it where the lease is lost: two runs must never work side by side."""
-    while True:
-        time.sleep(RENEWED_EVERY)
+def _renew_until(over: threading.Event, layout: Layout, token: str, fail: Callable[..., Any]) -> None:
+    """Renew until it is over, and end the process where the lease is lost: two runs must never work side by side."""
+    while not over.wait(RENEWED_EVERY):
         try:
             renew(layout, token, shorten=False)
         except OSError:  # a full disk, which another run can't write to either

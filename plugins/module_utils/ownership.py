@@ -36,6 +36,16 @@ def take(tree: Path, group: str, public: bool = False) -> None:
         os.chmod(path, readable | executable | 0o200)
 
 
+def links_out(tree: Path) -> list[str]:
+    """The links of a tree that lead out of it, as NAME -> TARGET."""
+    inside = tree.resolve()
+    return sorted(
+        f"{path.relative_to(tree)} -> {os.readlink(path)}"
+        for path in _all(tree)
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside)
+    )
+
+
 def _all(tree: Path) -> Iterator[Path]:
     yield tree
     for parent, folders, files in os.walk(tree):

@@ -120,7 +120,7 @@ def judge_environment(variables: Mapping[str, Any], layout: Layout) -> tuple[lis
         env_file.render(given)
     except ValueError as problem:
         return [*found, f"site_env: {problem}"], []
-    composed = environment.with_defaults(given, variables["site_domains"], layout)
+    composed = environment.with_defaults(given, variables["site_domains"], layout, variables["scheme"])
     hosts = [environment.host_header(domain) for domain in variables["site_domains"]]
     judged = [
         *django_environment.judge_django(composed, hosts),

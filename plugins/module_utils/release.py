@@ -176,6 +176,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
         if build:
             ownership.take(layout.code(wanted.release), layout.site)
             ownership.take(static, layout.site, public=True)
+    _refuse_links(static)
     variables = variables_in(layout, wanted.environment)
     before, found, answer = done.stdout.rpartition(marker)
     if not found:
@@ -187,6 +188,17 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             if part in said:
                 said[part] = masking.mask(said[part], variables)
     return report
+
+
+def _refuse_links(static: Path) -> None:
+    """nginx follows them, and may read what the site may not: the project has run here, and may have laid some."""
+    links = ownership.links_out(static) if static.is_dir() else []
+    if links:
+        listed = "\n".join(f"  {link}" for link in links[:10])
+        raise ReleaseError(
+            f"The static files hold {len(links)} link(s) that lead out of them, and nginx would send what is there to "
+            f"everybody:\n{listed}\nHave collectstatic lay files there instead. Nothing that is live was touched."
+        )
 
 
 def is_built(layout: Layout, release: str) -> bool:

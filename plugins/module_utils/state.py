@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import datetime
 import grp
 import json
 import os
 import platform
 import pwd
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks, sizing, units
-from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES, TMPFILES, UV, Layout
 
 
 def manifest(layout: Layout, release: str) -> dict[str, Any] | None:
@@ -48,6 +50,36 @@ def edge(layout: Layout) -> dict[str, Any]:
     return json.loads(layout.edge_names.read_text())
 
 
+def edge_memory(layout: Layout, today: datetime.date) -> dict[str, Any]:
+    """What the edge has told browsers: for how long they come by https alone, and in which days only for a while."""
+    try:
+        before = edge(layout)
+    except (OSError, ValueError):
+        before = {}
+    first = [str(today), str(today + datetime.timedelta(days=1))]
+    return {"hsts": before.get("hsts") or 0, "hsts_days": before.get("hsts_days") or first}
+
+
+# What Debian's releases have, for a host where it is not installed yet.
+DEBIAN_NGINX = {"12": "1.22.1", "13": "1.26.3"}
+
+
+def nginx_version() -> str:
+    """The version of nginx that the host has, or will have once it is installed."""
+    try:
+        told = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr
+    except OSError:
+        told = ""
+    found = re.search(r"nginx/([0-9.]+)", told)
+    if found:
+        return found[1]
+    try:
+        release = platform.freedesktop_os_release().get("VERSION_ID", "")
+    except OSError:
+        release = ""
+    return DEBIAN_NGINX.get(release, max(DEBIAN_NGINX.values()))
+
+
 def running_instances(layout: Layout) -> dict[str, int]:
     """The main PID of every instance that runs, by release."""
     found = units.states([f"{layout.site}@*.service"])
@@ -70,8 +102,30 @@ def instances_at_work(layout: Layout) -> set[str]:
 
 def sites() -> str:
     """The sites that the host has, for a message."""
-    folder = Path("/etc/switchyard")
-    return ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ""
+    return ", ".join(
+        f"{path.name} (removed, its data is kept)" if (path / "removed.json").exists() else path.name
+        for path in _folders_of_sites()
+    )
+
+
+def in_use() -> set[str]:
+    """The sites that need what all of them share: that serve, or that a run has begun with and not ended."""
+    marked = {path.stem.removeprefix("switchyard-") for path in TMPFILES.glob("switchyard-*.conf")}
+    return marked | {path.name for path in _folders_of_sites() if not (path / "removed.json").exists()}
+
+
+def _folders_of_sites() -> list[Path]:
+    return sorted(path for path in SITES.iterdir() if path.is_dir()) if SITES.is_dir() else []
+
+
+def is_removed(layout: Layout) -> bool:
+    """Whether nothing is left of the site but what its removal has kept."""
+    return layout.removed.exists() and not marker(layout).exists() and not is_half_removed(layout)
+
+
+def is_half_removed(layout: Layout) -> bool:
+    """Whether a removal has begun and not ended."""
+    return layout.removing.exists()
 
 
 def startable(layout: Layout, known: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -95,7 +149,7 @@ def _undone(layout: Layout) -> str | None:
 
 def conflict(layout: Layout) -> str | None:
     """Say what else on the host has the site's name, or None where it is ours or free."""
-    if marker(layout).exists():
+    if any(path.exists() for path in (marker(layout), layout.removed, layout.removing)):
         return None
     site = layout.site
     try:
@@ -108,7 +162,7 @@ def conflict(layout: Layout) -> str | None:
         return f"a group {site}"
     except KeyError:
         pass
-    for path in (layout.edge, layout.edge.with_suffix(""), Path("/run") / site):
+    for path in (layout.edge, layout.edge.with_suffix(""), layout.sockets):
         if path.exists():
             return str(path)
     if layout.srv.exists() and not (layout.srv.is_dir() and not os.listdir(layout.srv)):
@@ -125,7 +179,7 @@ def conflict(layout: Layout) -> str | None:
 
 def marker(layout: Layout) -> Path:
     """The first file of ours that a deploy writes: where it is, the name is the site's."""
-    return Path("/etc/tmpfiles.d") / f"switchyard-{layout.site}.conf"
+    return TMPFILES / f"switchyard-{layout.site}.conf"
 
 
 def missing_packages(wanted: list[str]) -> list[str]:
@@ -170,27 +224,36 @@ def whole_venvs(layout: Layout) -> list[str]:
 
 
 def read(
-    layout: Layout, variables: dict[str, str], domains: list[str], packages: list[str], inputs: str | None
+    layout: Layout,
+    variables: dict[str, str],
+    domains: list[str],
+    packages: list[str],
+    inputs: str | None,
+    scheme: str = "http",
 ) -> dict[str, Any]:
     """Everything that a deploy or a rollback decides on.
 
     :param variables: site_env; only its keyed digest leaves this function
     :param packages: Debian packages that the host should have
     :param inputs: the digest of the requirements whose lock is asked for
+    :param scheme: how visitors come
     """
     site_secrets = environment.load(layout)
     digest = None
     if site_secrets:
-        composed = environment.with_defaults(variables, domains, layout)
+        composed = environment.with_defaults(variables, domains, layout, scheme)
         digest = environment.digest(environment.with_secret_key(composed, site_secrets), site_secrets)
     return {
         "systemd": Path("/run/systemd/system").is_dir(),
         "apt": Path("/usr/bin/apt-get").exists(),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "ipv6": Path("/proc/net/if_inet6").exists() and bool(Path("/proc/net/if_inet6").read_text()),
+        "nginx": nginx_version(),
+        "edge": edge_memory(layout, datetime.datetime.now().astimezone().date()),
         "resources": sizing.resources(),
         "neighbours": sizing.neighbours(layout.site),
         "conflict": conflict(layout),
+        "half_removed": is_half_removed(layout),
         "missing_packages": missing_packages(packages),
         "folders_amiss": folders_amiss(layout),
         "uv": uv_version(),

@@ -13,6 +13,8 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     cutover,
+    default_server,
+    disk,
     edge,
     host_program,
     lease,
@@ -30,14 +32,16 @@ def plan_of(layout: Layout, wanted: Mapping[str, Any], token: str) -> cutover.Pl
     """
     held = lease.read(layout)
     named = {field.name for field in fields(cutover.Plan)}
+    files, notes = default_server.settled(layout.site, wanted.get("edge", ()))
     return cutover.Plan(
         **{
             **{name: value for name, value in wanted.items() if name in named},
             "site": layout.site,
             "edge": {
-                **{one["path"]: one["content"] for one in wanted.get("edge", ())},
+                **files,
                 **edge.main_configuration(wanted.get("worker_connections", 0)),
             },
+            "notes": notes,
             "by": held.by if held and held.token == token else "",
         }
     )
@@ -53,7 +57,7 @@ def check(layout: Layout, plan: cutover.Plan, keep: int) -> dict[str, Any]:
         "changed": bool(diff or removed),
         "moved": True,
         "source": before,
-        "message": message + _and_removed(removed),
+        "message": _told(message, plan, removed),
         "diff": diff,
         "removed": removed,
     }
@@ -83,7 +87,7 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
             )
     return {
         **asdict(outcome),
-        "message": outcome.message + _and_removed(removed),
+        "message": _told(outcome.message, plan, removed),
         "edge_before": [{"path": path, "content": text} for path, text in outcome.edge_before.items()],
         "changed": changed or bool(removed),
         "diff": diff if changed else [],
@@ -98,8 +102,14 @@ def _move(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Out
         return cutover.Outcome(False, before, str(problem))
 
 
-def _and_removed(releases: list[str]) -> str:
-    return f"; {len(releases)} removed: {', '.join(releases)}" if releases else ""
+def _told(message: str, plan: cutover.Plan, removed: list[str]) -> str:
+    gone = [f"{len(removed)} removed: {', '.join(removed)}"] if removed else []
+    return "; ".join([message, *gone, *plan.notes])
+
+
+def _shown(text: str | None) -> str:
+    """For people's eyes, where a link is marked by what no terminal shows."""
+    return (text or "").replace("\0", "")
 
 
 def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
@@ -107,7 +117,7 @@ def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
     pointer = str(Layout(plan.site).current)
     texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n" if plan.release else "")}
     for path, text in plan.edge.items():
-        texts[path] = (Path(path).read_text() if Path(path).exists() else "", text or "")
+        texts[path] = (_shown(disk.text_of(Path(path))), _shown(text))
     return [
         {"before_header": path, "after_header": path, "before": old, "after": new}
         for path, (old, new) in texts.items()

@@ -58,6 +58,10 @@ options:
       content:
         description: The text; without it the file is removed.
         type: str
+      default_for:
+        description: The port of which the file holds the default server. Where somebody has made one by hand the
+          file is left out; the distribution's own stock site goes, where it is as the distribution made it.
+        type: int
   drain:
     description: The seconds for which the old instance lives on at most; 0 for a minute more than its longest request,
       and at least 120.
@@ -144,6 +148,7 @@ def main() -> None:
                 "options": {
                     "path": {"type": "path", "required": True},
                     "content": {"type": "str"},
+                    "default_for": {"type": "int"},
                 },
             },
             "drain": {"type": "int", "default": 0},

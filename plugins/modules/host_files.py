@@ -39,6 +39,11 @@ options:
       is missing.
     type: bool
     default: false
+  absent:
+    description: Files that are to be gone, once the others are there.
+    type: list
+    elements: path
+    default: []
   enable:
     description: Units to enable, once their files are there.
     type: list
@@ -105,6 +110,7 @@ def main() -> None:
                 },
             },
             "apply_always": {"type": "bool", "default": False},
+            "absent": {"type": "list", "elements": "path", "default": []},
             "enable": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -122,6 +128,11 @@ def main() -> None:
         if not module.check_mode:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             disk.write(path, one["content"].encode(), mode)
+    for path in (Path(name) for name in module.params["absent"] if os.path.lexists(name)):
+        changed.append(str(path))
+        diff.append({"before_header": str(path), "after_header": str(path), "before": path.read_text(), "after": ""})
+        if not module.check_mode:
+            disk.remove(path)
     disabled = [unit for unit in module.params["enable"] if not _is_enabled(unit)]
     apply_always = module.params["apply_always"]
     if not module.check_mode:

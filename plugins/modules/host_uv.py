@@ -47,7 +47,7 @@ import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import disk, masking, state
-from ansible_collections.switchyard.django.plugins.module_utils.layout import UV
+from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, UV_LOCK
 
 
 def main() -> None:
@@ -59,11 +59,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     version = module.params["version"]
-    if state.uv_version() == version:
-        module.exit_json(changed=False, path=str(UV / "bin/uv"))
-    if not module.check_mode:
-        install(module, version, json.loads(module.params["build_environment"]))
-    module.exit_json(changed=True, path=str(UV / "bin/uv"))
+    if module.check_mode:
+        changed = state.uv_version() != version
+    else:
+        with disk.locked(UV_LOCK):  # the host's sites share it, and the first runs of two may come at once
+            changed = state.uv_version() != version
+            if changed:
+                install(module, version, json.loads(module.params["build_environment"]))
+    module.exit_json(changed=changed, path=str(UV / "bin/uv"))
 
 
 def install(module: AnsibleModule, version: str, variables: dict[str, str]) -> None:

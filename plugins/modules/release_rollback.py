@@ -140,6 +140,11 @@ def main() -> None:
     layout = Layout(module.params["site"])
     if not layout.etc.exists():
         module.fail_json(msg=f"site_name {layout.site}: this host has no such site. It has {state.sites() or 'none'}.")
+    if state.is_removed(layout) or state.is_half_removed(layout):
+        module.fail_json(
+            msg=f"site_name {layout.site}: the site was removed from this host, with its releases. Deploy it with "
+            "site.yml, which takes up what was kept of it."
+        )
     begun = lease.begin(layout, module.params["claim"], module.exit_json, module.warn)
     try:
         result = roll_back(module, layout, begun)

@@ -26,6 +26,11 @@ options:
     type: list
     elements: str
     required: true
+  scheme:
+    description: How visitors come, V(http) or V(https).
+    type: str
+    choices: [http, https]
+    default: http
   secrets:
     description:
       - The secrets of another host of the site, as RV(secrets) returned them there.
@@ -68,6 +73,7 @@ def main() -> None:
             **lease.ARGUMENTS,
             "variables": {"type": "str", "required": True, "no_log": True},
             "domains": {"type": "list", "elements": "str", "required": True},
+            "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "secrets": {"type": "str", "no_log": True},
             "share": {"type": "bool", "default": False},
         },
@@ -82,9 +88,8 @@ def main() -> None:
         site_secrets = environment.SiteSecrets.from_json(given) if given else environment.SiteSecrets.make()
         if not module.check_mode:
             environment.save(layout, site_secrets)
-    composed = environment.with_defaults(
-        environment.given(module.params["variables"]), module.params["domains"], layout
-    )
+    variables = environment.given(module.params["variables"])
+    composed = environment.with_defaults(variables, module.params["domains"], layout, module.params["scheme"])
     complete = environment.with_secret_key(composed, site_secrets)
     digest = environment.digest(complete, site_secrets)
     path = layout.environment(digest)

@@ -79,6 +79,10 @@ options:
     description: The seconds for which nginx waits for the app server, or V(auto).
     type: str
     default: auto
+  scheme:
+    description: How visitors come, V(http) or V(https).
+    type: str
+    default: http
   serve_mode:
     description: The stack; empty to keep the one that is live.
     type: str

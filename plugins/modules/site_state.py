@@ -30,6 +30,11 @@ options:
     type: list
     elements: str
     default: []
+  scheme:
+    description: How visitors come, V(http) or V(https), which the environment tells the site.
+    type: str
+    choices: [http, https]
+    default: http
   packages:
     description: Debian packages that should be installed.
     type: list
@@ -43,6 +48,11 @@ options:
     description: The address and port at which nginx is to listen, which must be the host's; empty for every address.
     type: str
     default: ""
+  tls:
+    description: Where the certificate of the site comes from, a dictionary of kind, certificate, key and directory as
+      M(switchyard.django.site_certificate) has them; empty for no TLS.
+    type: dict
+    default: {}
   sandbox:
     description: By what the sandbox is loosened, to see whether the host has it.
     type: dict
@@ -95,10 +105,22 @@ state:
     rollback_target:
       description: The release that a rollback goes back to, or null.
       type: str
+    certificate:
+      description: Of the certificate that O(tls) names, its C(problem), which is why it can't work, with the way out,
+        a C(warning), and why something is C(due), all empty where there is nothing to say; and the paths C(certificate)
+        and C(key), and the C(digest) of one that is provided, empty without TLS.
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import edge, environment, lease, sandbox, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
+    edge,
+    environment,
+    lease,
+    sandbox,
+    state,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
@@ -112,9 +134,11 @@ def main() -> None:
             **lease.CLAIM,
             "variables": {"type": "str", "default": "{}", "no_log": True},
             "domains": {"type": "list", "elements": "str", "default": []},
+            "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "packages": {"type": "list", "elements": "str", "default": []},
             "worker_connections": {"type": "int", "default": 0},
             "bind": {"type": "str", "default": ""},
+            "tls": {"type": "dict", "default": {}},
             "sandbox": {"type": "dict", "default": {}},
             "requirements": {"type": "dict", "default": {}},
             "server_packages": {"type": "list", "elements": "str", "default": []},
@@ -126,10 +150,14 @@ def main() -> None:
     inputs = (
         Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
     )
-    found = state.read(layout, environment.given(wanted["variables"]), wanted["domains"], wanted["packages"], inputs)
+    variables = environment.given(wanted["variables"])
+    found = state.read(layout, variables, wanted["domains"], wanted["packages"], inputs, wanted["scheme"])
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
     found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
+    found["certificate"] = certificate.described(layout, {**wanted["tls"], "domains": wanted["domains"]})
+    if found["certificate"]["warning"]:
+        module.warn(found["certificate"]["warning"])
     if begun["lease"] and (found["missing_packages"] or not found["uv"]):
         lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
     module.exit_json(changed=False, state=found, **begun)

@@ -127,6 +127,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"site_bind": "10.0.0.5:80; root /", "nginx_trusted_proxies": ["10.0.0.2"]},
         ["site_bind 10.0.0.5:80; root /", "10.0.0.5:8000"],
     ),
+    "certificate that is not there": (
+        {
+            "nginx_tls": "provided",
+            "nginx_tls_certificate": "/etc/ssl/certs/shop.pem",
+            "nginx_tls_key": "/etc/ssl/private/shop.key",
+        },
+        ["nginx_tls_certificate /etc/ssl/certs/shop.pem", "No such file", "Copy the file to this host"],
+    ),
     "proxy that is none": ({"nginx_trusted_proxies": ["front"]}, ["nginx_trusted_proxies", "'front'", "10.0.0.0/24"]),
     "no worker": ({"wsgi_workers": 0}, ["wsgi_workers 0", "or auto"]),
     "two processes of daphne": (

@@ -17,3 +17,8 @@ def server(host, scheme):
     if name and port.isdecimal() and len(port) <= 5:
         return name, int(port)
     return host, PORTS[scheme]
+
+
+def is_stream(names):
+    """Whether an answer is made as it goes: Django gives every other one its length. nginx passes it on as it comes."""
+    return not any(name in (b"content-length", b"x-accel-buffering") for name in names)

@@ -28,19 +28,23 @@ AS_USUAL = {"site_package": "shop", "asgi_stall_threshold": 0}
 
 WSGI = """\
 seen = []
+headers = [("Content-Length", "4")]
 
 
 def application(environ, start_response):
     seen.append(environ)
-    start_response("200 OK", [])
+    start_response("200 OK", headers, *environ.get("x.error", ()))
     return [b"fine"]
 """
 ASGI = """\
 seen = []
+messages = []
 
 
 async def application(scope, receive, send):
     seen.append((scope, receive, send))
+    for message in messages:
+        await send(message)
 """
 
 
@@ -77,7 +81,8 @@ def load(tmp_path, monkeypatch, logged):
         importlib.invalidate_caches()
         module = importlib.import_module(f"switchyard_{stack}")
         assert Path(module.__file__).parent == tmp_path
-        module.seen = importlib.import_module(f"{package}.{stack}").seen
+        module.theirs = importlib.import_module(f"{package}.{stack}")
+        module.seen = module.theirs.seen
         for name in [name for name in sys.modules if name.startswith(known)]:
             monkeypatch.delitem(sys.modules, name)
         return module
@@ -134,6 +139,17 @@ ASKED_FOR = [
     (":8000", "http", (":8000", 80)),
     ("", "https", ("", 443)),
 ]
+# The headers of an answer, and whether it is one that is made as it goes.
+ANSWERS = [
+    ([], True),
+    (["Content-Type", "Cache-Control"], True),
+    (["Content-Length"], False),
+    (["Content-Type", "content-length"], False),
+    (["CONTENT-LENGTH"], False),
+    (["X-Accel-Buffering"], False),
+    (["x-accel-buffering", "Content-Length"], False),
+    (["X-Content-Length", "Content-Length-Range"], True),
+]
 NO_SCHEMES = ["", "HTTPS", "https, http", "https ", "wss", "on", "javascript", "ÿþ"]
 
 
@@ -142,7 +158,7 @@ def visited(module, **environ):
     environ = {"wsgi.url_scheme": "http", "SERVER_NAME": "unix", "SERVER_PORT": "", "PATH_INFO": "/é", **environ}
     answers = []
     body = module.application(environ, lambda *answer: answers.append(answer))
-    assert (body, answers) == ([b"fine"], [("200 OK", [])])
+    assert (body, answers) == ([b"fine"], [("200 OK", [("Content-Length", "4")])])
     return module.seen[-1]
 
 
@@ -207,6 +223,30 @@ def test_all_else_is_as_the_server_has_it(wsgi):
     assert {name: seen[name] for name in given_environ} == given_environ
 
 
+@pytest.mark.parametrize("error", [(), (None,), ((ValueError, ValueError("x"), None),)], ids=["", "None", "an error"])
+@pytest.mark.parametrize(("headers", "streams"), ANSWERS)
+def test_nginx_holds_nothing_back_of_an_answer_that_is_made_as_it_goes(wsgi, headers, streams, error):
+    wsgi.theirs.headers = given_headers = [(name, "x") for name in headers]
+    answers = []
+    environ = {"wsgi.url_scheme": "http", "x.error": error}
+    assert wsgi.application(environ, lambda *answer: answers.append(answer) or b"".join) == [b"fine"]
+    assert answers == [("200 OK", [(name, "x") for name in headers] + [("X-Accel-Buffering", "no")] * streams, *error)]
+    assert given_headers == [(name, "x") for name in headers], "the project's own list stays as it is"
+
+
+def test_an_answer_can_be_written_piece_by_piece(wsgi):
+    """What a server's start_response returns (PEP 3333) reaches the project."""
+    written = []
+
+    def project(environ, start_response):
+        start_response("200 OK", [])(b"piece")
+        return []
+
+    wsgi.project = project
+    assert wsgi.application({"wsgi.url_scheme": "http"}, lambda *_answer: written.append) == []
+    assert written == [b"piece"]
+
+
 LATIN_1 = st.text(st.characters(max_codepoint=255), max_size=80)
 
 
@@ -251,8 +291,46 @@ def asked(module, scope):
     assert scope == before
     seen, receive, send = module.seen[-1]
     assert receive is nobody_calls
-    assert send is nobody_calls or scope["type"] == "websocket", "what a WebSocket is sent passes who closes it"
+    # What a page is sent passes who says whether it is a stream, and a WebSocket's who closes it.
+    assert (send is nobody_calls) == (scope["type"] not in ("http", "websocket"))
     return seen
+
+
+def sent(module, *messages):
+    """What the server is sent of a page of which the project sends the messages."""
+    module.theirs.messages = list(messages)
+    before, passed = copy.deepcopy(messages), []
+
+    async def send(message):
+        passed.append(message)
+
+    asyncio.run(module.application(scope_of(), nobody_calls, send))
+    assert messages == before, "the project's own messages stay as they are"
+    return passed
+
+
+@pytest.mark.parametrize(("headers", "streams"), ANSWERS)
+def test_nginx_holds_nothing_back_of_a_response_that_is_made_as_it_goes(asgi, headers, streams):
+    body = {"type": "http.response.body", "body": b"piece", "more_body": True}
+    told = [(name.lower().encode(), b"x") for name in headers]
+    start = {"type": "http.response.start", "status": 200, "headers": told}
+    told = [*told, (b"x-accel-buffering", b"no")] if streams else told
+    assert sent(asgi, start, body) == [{**start, "headers": told}, body]
+
+
+def test_a_name_of_a_header_that_no_server_would_lower_counts_all_the_same(asgi):
+    start = {"type": "http.response.start", "status": 200, "headers": [[bytearray(b"Content-Length"), b"4"]]}
+    assert sent(asgi, start) == [start]
+
+
+def test_a_response_without_headers_is_one_that_is_made_as_it_goes(asgi):
+    (start,) = sent(asgi, {"type": "http.response.start", "status": 204})
+    assert start["headers"] == [(b"x-accel-buffering", b"no")]
+
+
+def test_what_is_no_start_of_a_response_goes_on_as_it_is(asgi):
+    messages = [{"type": kind, "headers": []} for kind in ("http.response.body", "http.response.trailers")]
+    assert [one is other for one, other in zip(sent(asgi, *messages), messages, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -374,9 +452,10 @@ SETTINGS = """\
 SECRET_KEY = "x" * 50
 ALLOWED_HOSTS = ["shop.example.org", "[2001:db8::7]"]
 ROOT_URLCONF = "shop.urls"
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 """
 URLS = """\
-from django.http import JsonResponse
+from django.http import JsonResponse, StreamingHttpResponse
 from django.urls import path
 
 
@@ -389,7 +468,11 @@ def visit(request):
     })
 
 
-urlpatterns = [path("", visit)]
+def stream(request):
+    return StreamingHttpResponse(iter([b"piece ", b"by piece"]))
+
+
+urlpatterns = [path("", visit), path("stream/", stream)]
 """
 ENTRY_POINT = """\
 from django.core.{stack} import get_{stack}_application
@@ -401,20 +484,23 @@ ASK = {
 import io, json, sys
 from switchyard_wsgi import application
 
-for headers in json.load(sys.stdin):
+for path, headers in json.load(sys.stdin):
+    answers = []
     environ = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": "/", "SERVER_NAME": "unix", "SERVER_PORT": "", "wsgi.input": io.BytesIO(),
-        "wsgi.url_scheme": "http",
+        "REQUEST_METHOD": "GET", "PATH_INFO": path, "SERVER_NAME": "unix", "SERVER_PORT": "",
+        "wsgi.input": io.BytesIO(), "wsgi.url_scheme": "http",
         **{"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()},
     }
-    print(b"".join(application(environ, lambda *answer: None)).decode())
+    body = b"".join(application(environ, lambda *answer: answers.append(answer))).decode()
+    ((_status, headers),) = answers
+    print(json.dumps([dict(headers).get("X-Accel-Buffering"), body]))
 """,
     "asgi": """\
 import asyncio, json, sys
 from switchyard_asgi import application
 
-async def ask(headers):
-    messages, body = [{"type": "http.request", "body": b""}], []
+async def ask(path, headers):
+    messages, body, told = [{"type": "http.request", "body": b""}], [], {}
 
     async def receive():
         if messages:
@@ -422,17 +508,19 @@ async def ask(headers):
         await asyncio.Event().wait()
 
     async def send(message):
+        told.update(message.get("headers", ()))
         body.append(message.get("body", b""))
 
     await application({
-        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http", "client": None,
+        "type": "http", "method": "GET", "path": path, "query_string": b"", "scheme": "http", "client": None,
         "server": ("/run/shop/app.sock", None), "http_version": "1.1",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }, receive, send)
-    return b"".join(body).decode()
+    buffering = told.get(b"x-accel-buffering")
+    return [buffering and buffering.decode(), b"".join(body).decode()]
 
-for headers in json.load(sys.stdin):
-    print(asyncio.run(ask(headers)))
+for path, headers in json.load(sys.stdin):
+    print(json.dumps(asyncio.run(ask(path, headers))))
 """,
 }
 VISITS = [
@@ -459,29 +547,45 @@ VISITS = [
 ]
 
 
-@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
-def test_django_sees_the_visit_that_nginx_saw(tmp_path, stack):
+@pytest.fixture(params=["wsgi", "asgi"])
+def ask(request, tmp_path):
+    """Asks a real project for pages: how nginx is to buffer each of them, and its body."""
     pytest.importorskip("django")
+    stack = request.param
     (tmp_path / "shop").mkdir()
     entry = {"settings": SETTINGS, "urls": URLS, stack: ENTRY_POINT.format(stack=stack)}
     for name, text in entry.items():
         (tmp_path / "shop" / f"{name}.py").write_text(text)
     (tmp_path / f"switchyard_{stack}.py").write_text(render(stack))
-    done = subprocess.run(
-        [sys.executable, "-c", ASK[stack]],
-        input=json.dumps([headers for headers, _url, _port in VISITS]),
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{tmp_path}:{FILES}:{ROLES / 'asgi/files'}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "DJANGO_SETTINGS_MODULE": "shop.settings",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+
+    def ask(*pages):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", ASK[stack]],
+            input=json.dumps(pages),
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": f"{tmp_path}:{FILES}:{ROLES / 'asgi/files'}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "DJANGO_SETTINGS_MODULE": "shop.settings",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return ask
+
+
+def test_django_sees_the_visit_that_nginx_saw(ask):
+    assert [json.loads(body) for _buffering, body in ask(*(("/", headers) for headers, _url, _port in VISITS))] == [
         {"url": url, "secure": url.startswith("https"), "port": port, "visitor": headers["X-Real-IP"]}
         for headers, url, port in VISITS
     ]
+
+
+def test_of_djangos_answers_streams_alone_are_not_held_back(ask):
+    headers = {"Host": "shop.example.org", "X-Forwarded-Proto": "http", "X-Real-IP": "192.0.2.7"}
+    page, stream, missing = ask(("/", headers), ("/stream/", headers), ("/nowhere/", headers))
+    assert (page[0], stream, missing[0]) == (None, ["no", "piece by piece"], None)

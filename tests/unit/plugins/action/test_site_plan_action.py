@@ -76,6 +76,12 @@ def test_a_bad_environment_is_refused_without_its_value(plan):
     assert "hunter2" not in message
 
 
+def test_what_a_site_gets_by_https_counts_as_its_environment(plan):
+    schema = [{"name": "CSRF_TRUSTED_ORIGINS", "required": True}]
+    assert plan(site_env_schema=schema, scheme="https")
+    assert "site_env.CSRF_TRUSTED_ORIGINS" in refusal(plan, site_env_schema=schema)
+
+
 def test_every_time_follows_from_how_long_a_request_may_take(plan):
     assert plan()["times"] == {
         "request": 60,

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from unittest import mock
+from urllib.parse import unquote_to_bytes
 
 import jinja2
 import pytest
@@ -14,6 +16,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.switchyard.django.plugins.filter import site
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.plan import URL_PATH
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,3 +191,57 @@ def test_what_does_not_fit_comes_with_the_sum():
     found = site.instance_size({**RULE, "workers": "8"}, {"cores": 2, "memory": 2048}, {"blog": 256})
     assert found["size"]["workers"] == 8
     assert "the site blog" in found["problem"]
+
+
+# --- a path for nginx ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "expression"),
+    [
+        ("/health/", "/health/"),
+        ("/-/ready?deep=1&format=json", "/-/ready"),
+        ("/a.b", r"/a\x2eb"),
+        ("/a+b(c)*", r"/a\x2bb\x28c\x29\x2a"),
+        ("/caf%C3%A9/", r"/caf\xc3\xa9/"),
+        ("/caf\u00e9/", r"/caf\xc3\xa9/"),
+        ("/$uri", r"/\x24uri"),
+        ("/%22;%0A}", r"/\x22\x3b\x0a\x7d"),
+        ("/%5C%5c", r"/\x5c\x5c"),
+        ("/100%", r"/100\x25"),
+        ("/a%3Fb?c", r"/a\x3fb"),
+    ],
+)
+def test_a_path_is_written_as_nginx_takes_it(path, expression):
+    assert site.nginx_path(path) == expression
+
+
+def as_nginx_reads(text):
+    """A text in quotes of nginx's configuration: these alone does it read for another (ngx_conf_file.c)."""
+    escapes = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
+    return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[0]), text)
+
+
+PATHS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=24),
+    st.from_regex(URL_PATH, fullmatch=True),
+    st.text("/ab%0123456789abcdefABCDEF.*+?()[]{}|^$\\\"';# \n\x00", max_size=24),
+)
+
+
+@given(PATHS)
+def test_nothing_of_a_path_means_anything_to_nginx(path):
+    expression = site.nginx_path(path)
+    assert re.fullmatch(r"(?:[A-Za-z0-9/_~-]|\\x[0-9a-f]{2})*", expression)
+    assert as_nginx_reads(expression) == expression
+
+
+@given(PATHS, st.binary(max_size=24))
+def test_the_expression_of_a_path_means_that_path_and_no_other(path, other):
+    expression = re.compile(site.nginx_path(path))
+    decoded = unquote_to_bytes(path.partition("?")[0])
+    assert expression.fullmatch(decoded.decode("latin-1"))
+    assert bool(expression.fullmatch(other.decode("latin-1"))) == (other == decoded)
+    for byte in range(len(decoded)):
+        changed = decoded[:byte] + bytes([decoded[byte] ^ 1]) + decoded[byte + 1 :]
+        assert not expression.fullmatch(changed.decode("latin-1"))

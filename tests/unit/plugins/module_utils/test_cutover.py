@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -284,6 +285,19 @@ def test_the_note_of_undone_migrations_goes_once_traffic_has_moved(layout, host,
     host.broken.clear()
     assert move(plan).moved
     assert not layout.reversal.exists()
+
+
+def test_while_traffic_moves_no_neighbour_changes_nginx(layout, host, with_old, plan, monkeypatch):
+    def neighbour_waits():
+        with layout.nginx_lock.open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        host.reload()
+
+    monkeypatch.setattr(cutover, "_reload_nginx", neighbour_waits)
+    assert move(plan).moved
+    assert host.reloads == [NEW]
+    with layout.nginx_lock.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_move_from_a_release_that_is_live_no_more_does_not_happen(layout, host, with_old, plan):
@@ -659,21 +673,31 @@ def test_an_instance_is_asked_for_its_names_where_it_listens(layout, make_releas
 
 
 @pytest.fixture
-def mounted(monkeypatch):
-    """What nginx would read: path of a folder -> its files, in the order in which they are mounted over each other."""
+def mounted(monkeypatch, layout):
+    """What nginx would read: path of a folder -> its files, in the order in which they are mounted over each other.
+
+    It also says what nginx says: of the candidate, and of what the host has.
+    """
     seen = {}
 
-    def unshare(argv, **_how):
+    def run(argv, **_how):
+        if argv[0] == "nginx":
+            return subprocess.CompletedProcess(argv, run.rc_before, run.reads, run.said_before)
         assert argv[:2] == ["unshare", "--mount"]
-        pairs = argv[argv.index("sh") + 1 :]
+        assert "exec nginx -t" in argv[argv.index("-c") + 1]
+        pairs = [str(part) for part in argv[argv.index("sh") + 1 :]]
         for source, target in zip(pairs[::2], pairs[1::2], strict=True):
             files = [path for path in Path(source).iterdir() if path.is_file()]
             seen[target] = {path.name: path.read_text() for path in files}
-        return subprocess.CompletedProcess(argv, unshare.rc, "", "nginx: [emerg] unknown directive")
+            if target == str(layout.etc):
+                run.site = {str(path.relative_to(source)): path for path in Path(source).rglob("*") if path.is_file()}
+                run.site = {name: (path.read_text(), path.stat().st_mode & 0o777) for name, path in run.site.items()}
+        return subprocess.CompletedProcess(argv, run.rc, "", run.said)
 
-    unshare.rc, unshare.seen = 0, seen
-    monkeypatch.setattr(cutover.subprocess, "run", unshare)
-    return unshare
+    run.rc, run.said, run.seen, run.site = 0, "", seen, {}
+    run.rc_before, run.said_before, run.reads = 0, "", ""
+    monkeypatch.setattr(cutover.subprocess, "run", run)
+    return run
 
 
 @pytest.fixture
@@ -681,6 +705,7 @@ def nginx(layout, tmp_path, make_release):
     """A folder of nginx with the main configuration and two folders in it."""
     make_release(NEW)
     (layout.record(NEW) / "nginx").mkdir()
+    layout.edge_names.write_text('{"hosts": ["shop.example.org", "www.example.org"], "port": 80}')
     folder = tmp_path / "etc-nginx"
     for name in ("nginx.conf", "conf.d/switchyard.conf", "sites-enabled/shop.conf", "sites-enabled/blog.conf"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -688,11 +713,21 @@ def nginx(layout, tmp_path, make_release):
     return folder
 
 
+def validate(layout, edge=None):
+    cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann", edge=edge or {}))
+
+
+def refusal(layout, edge=None):
+    with pytest.raises(CutoverError) as caught:
+        validate(layout, edge)
+    return str(caught.value)
+
+
 def test_a_folder_of_the_candidate_is_mounted_before_those_in_it(layout, nginx, mounted):
     names = ["sites-enabled/shop.conf", "conf.d/switchyard.conf", "nginx.conf", "sites-enabled/shop.conf.2"]
     edge = {str(nginx / name): f"new {name}" for name in names}
-    edge[str(layout.edge_names)] = "{}"
-    cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann", edge=edge))
+    edge[str(layout.edge_names)] = '{"hosts": []}'
+    validate(layout, edge)
     places = [layout.etc, nginx, nginx / "conf.d", nginx / "sites-enabled"]
     assert list(mounted.seen) == [str(place) for place in places]
     assert mounted.seen[str(nginx)] == {"nginx.conf": "new nginx.conf"}
@@ -704,17 +739,203 @@ def test_a_folder_of_the_candidate_is_mounted_before_those_in_it(layout, nginx, 
 
 
 def test_a_file_that_is_to_go_is_not_in_the_candidate(layout, nginx, mounted):
-    path = str(nginx / "sites-enabled/shop.conf")
-    cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann", edge={path: None}))
+    validate(layout, {str(nginx / "sites-enabled/shop.conf"): None})
     assert set(mounted.seen[str(nginx / "sites-enabled")]) == {"blog.conf"}
+    assert (nginx / "sites-enabled/shop.conf").exists()
+
+
+def test_a_link_of_the_candidate_is_one(layout, nginx, mounted):
+    """Going back to the distribution's own site lays a link."""
+    (nginx / "sites-enabled/linked").symlink_to("blog.conf")
+    validate(layout, {str(nginx / "sites-enabled/default"): f"{disk.LINK}blog.conf"})
+    seen = mounted.seen[str(nginx / "sites-enabled")]
+    assert seen["default"] == seen["linked"] == "old sites-enabled/blog.conf"
+
+
+def test_what_all_releases_share_is_read_with_the_candidate(layout, nginx, mounted):
+    for name in ("edge/application.conf", "edge/errors/502.html", "edge/errors/503.html", "tls/key.pem"):
+        (layout.etc / name).parent.mkdir(parents=True, exist_ok=True)
+        (layout.etc / name).write_text(f"old {name}")
+    (layout.tls / "key.pem").chmod(0o600)
+    (layout.record(NEW) / "nginx/http").mkdir()
+    (layout.record(NEW) / "nginx/http/upstream.conf").write_text("new upstream")
+    changes = {"edge/application.conf": "new", "edge/errors/503.html": None, "edge/errors/504.html": "<p>ü"}
+    before = {path: path.read_text() for path in layout.etc.rglob("*") if path.is_file()}
+    validate(layout, {str(layout.etc / name): text for name, text in changes.items()})
+    assert mounted.site == {
+        "current/nginx/http/upstream.conf": ("new upstream", 0o644),
+        "edge/application.conf": ("new", 0o644),
+        "edge/errors/502.html": ("old edge/errors/502.html", 0o644),
+        "edge/errors/504.html": ("<p>ü", 0o644),
+        "tls/key.pem": ("old tls/key.pem", 0o600),
+    }
+    assert list(mounted.seen) == [str(layout.etc)], "the site's own folder and none in it"
+    assert {path: path.read_text() for path in layout.etc.rglob("*") if path.is_file()} == before
+
+
+def test_a_note_that_nginx_does_not_read_is_no_part_of_the_candidate(layout, nginx, mounted, monkeypatch):
+    monkeypatch.setattr(cutover, "SITES", layout.etc.parent)
+    validate(layout, {str(layout.etc.parent / "stock-site.json"): "{}"})
+    assert list(mounted.seen) == [str(layout.etc)]
 
 
 def test_what_nginx_says_of_a_candidate_is_told_and_nothing_of_it_stays(layout, nginx, mounted):
     mounted.rc = 1
-    with pytest.raises(CutoverError, match=r"unknown directive"):
-        cutover._validate_candidate(layout, Plan("shop", NEW, "deploy", "ann"))
+    mounted.said = "nginx: [warn] the user directive\nnginx: [emerg] unknown directive\n"
+    assert refusal(layout) == "nginx refuses the configuration:\nnginx: [emerg] unknown directive"
     assert not (layout.run / "candidate").exists()
     assert (nginx / "nginx.conf").read_text() == "old nginx.conf"
+
+
+def test_what_nginx_warns_of_is_no_refusal(layout, nginx, mounted):
+    mounted.said = (
+        "nginx: [warn] the user directive\nnginx: configuration file /etc/nginx/nginx.conf test is successful\n"
+    )
+    validate(layout)
+    assert not (layout.run / "candidate").exists()
+
+
+# --- whose fault it is -----------------------------------------------------------------------------------------------
+
+BLOG = 'nginx: [emerg] unknown directive "listen" in /etc/nginx/sites-enabled/blog.conf:3\n'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        BLOG,
+        'nginx: [emerg] open() "/etc/nginx/sites-enabled/gone" failed (2: No such file or directory)\n',
+        'nginx: [emerg] cannot load certificate "/etc/ssl/blog.pem": BIO_new_file() failed\n',
+        # A name that begins like the site's is another's.
+        'nginx: [emerg] unknown directive "x" in {etc}-2/edge/files.conf:1\n',
+        'nginx: [emerg] unknown directive "x" in {edge}.bak:1\n',
+        "nginx: [warn] something in {edge}:1\nnginx: [emerg] bind() to 0.0.0.0:80 failed\n",
+        "",
+    ],
+)
+def test_a_configuration_that_nginx_refuses_without_us_is_not_our_fault(layout, nginx, mounted, said):
+    layout.edge.parent.mkdir()
+    layout.edge.write_text("server {\n    ssl_certificate /etc/ssl/shop.pem;\n}\n")
+    mounted.rc = mounted.rc_before = 1
+    mounted.said = mounted.said_before = said.format(etc=layout.etc, edge=layout.edge)
+    message = refusal(layout)
+    assert message.startswith(
+        "nginx refuses the configuration that the host has already, without what shop would change:"
+    )
+    assert mounted.said_before.strip() in message
+    assert "Mend that file, which is not shop's, or take it out of /etc/nginx/sites-enabled." in message
+    assert "would not start again" in message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'nginx: [emerg] open() "{etc}/tls/certificate.pem" failed (2: No such file or directory)\n',
+        'nginx: [emerg] cannot load certificate "/etc/ssl/shop.pem": BIO_new_file() failed (SSL: error:80000002)\n',
+    ],
+    ids=["a file in its folder", "a file that it names"],
+)
+def test_a_file_of_the_site_that_went_bad_is_not_called_another_ones(layout, nginx, mounted, said):
+    layout.edge.parent.mkdir()
+    layout.edge.write_text("server {\n    ssl_certificate /etc/ssl/shop.pem;\n}\n")
+    mounted.rc = mounted.rc_before = 1
+    mounted.said = mounted.said_before = said.format(etc=layout.etc, edge=layout.edge)
+    assert refusal(layout) == f"nginx refuses the configuration:\n{mounted.said.strip()}"
+
+
+def test_a_candidate_that_mends_what_nginx_refuses_is_taken(layout, nginx, mounted):
+    mounted.rc_before, mounted.said_before = 1, BLOG
+    validate(layout)
+
+
+# --- names that somebody else has ------------------------------------------------------------------------------------
+
+TAKEN = 'nginx: [warn] conflicting server name "{}" on 0.0.0.0:80, ignored\n'
+READS = """\
+# configuration file {edge}:
+server {{ listen 80; server_name shop.example.org www.example.org; }}
+# configuration file /etc/nginx/sites-enabled/blog.conf:
+server {{
+    listen 80;
+    server_name blog.example.org
+        www.example.org;
+}}
+"""
+
+
+def test_a_name_that_another_file_serves_is_refused_with_the_file(layout, nginx, mounted):
+    mounted.said = TAKEN.format("www.example.org") * 2
+    mounted.reads = READS.format(edge=layout.edge)
+    assert refusal(layout) == (
+        "site_domains has www.example.org, which /etc/nginx/sites-enabled/blog.conf serves on the same port already. "
+        "Take the name out of there, or out of site_domains."
+    )
+    assert not (layout.run / "candidate").exists()
+
+
+def test_where_nobody_finds_the_other_file_the_name_is_told_all_the_same(layout, nginx, mounted):
+    mounted.said = TAKEN.format("shop.example.org") + TAKEN.format("www.example.org")
+    message = refusal(layout)
+    assert message.startswith(
+        "site_domains has shop.example.org, www.example.org, which another server of nginx serves"
+    )
+
+
+def test_what_others_contend_for_is_not_ours(layout, nginx, mounted):
+    mounted.said = TAKEN.format("blog.example.org") + TAKEN.format("example.org")
+    validate(layout)
+
+
+def test_the_names_of_the_plan_are_those_that_may_be_taken(layout, nginx, mounted):
+    mounted.said = TAKEN.format("new.example.org")
+    validate(layout)
+    assert "has New.example.org," in refusal(layout, {str(layout.edge_names): '{"hosts": ["New.example.org"]}'})
+
+
+# --- through the edge ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edge", "place", "name"),
+    [
+        ({"port": 8080, "tls": False, "tls_port": 443}, ("127.0.0.1", 8080), None),
+        ({"port": 80, "tls": True, "tls_port": 8443}, ("127.0.0.1", 8443), "shop.example.org"),
+        ({"port": 80, "bind": "10.0.0.5:8000", "tls": False}, ("10.0.0.5", 8000), None),
+        ({"port": 80}, ("127.0.0.1", 80), None),
+    ],
+    ids=["http", "https", "bound", "written by an earlier version"],
+)
+def test_the_edge_is_asked_as_a_visitor_asks_it(layout, make_release, monkeypatch, edge, place, name):
+    make_release(NEW, gate=GATE)
+    layout.edge_names.write_text(json.dumps({"hosts": ["shop.example.org", "www.example.org"], **edge}))
+    asked = []
+    monkeypatch.setattr(cutover.gate, "ask", lambda *how: asked.append(how) or SimpleNamespace(ok=True))
+    cutover._edge_answers(layout, NEW, cutover.EDGE_LIMITS)
+    ((target, ((check,), _handshake), limits),) = asked
+    assert (target.host, target.port, limits) == (*place, cutover.EDGE_LIMITS)
+    assert (target.tls and target.tls.server_name) == name
+    assert not target.tls or not target.tls.validate
+    assert (check.headers["Host"], check.response_headers) == ("shop.example.org", {"X-Release": NEW})
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("/etc/nginx/sites-enabled/wiki:3", "Mend that file, which is not shop's, or take it out of"),
+        ("/etc/switchyard/blog/current/nginx/http/upstream.conf:1", "Mend that file, which is not shop's"),
+        ("{edge}:12", "That file is shop's own, and was changed by hand: site.yml writes it anew."),
+        ("{etc}/current/nginx/http/upstream.conf:1", "That file is shop's own"),
+    ],
+)
+def test_whose_file_it_is_that_nginx_refused_before(layout, monkeypatch, at, words):
+    line = f'nginx: [emerg] unknown directive "lissten" in {at.format(edge=layout.edge, etc=layout.etc)}'
+    monkeypatch.setattr(
+        cutover.subprocess, "run", lambda argv, **_how: subprocess.CompletedProcess(argv, 1, "", f"{line}\n")
+    )
+    said = cutover._refused(layout, line)
+    assert line in said
+    assert words in said
+    assert "without what shop would change" in said
 
 
 # --- the gate's probes -----------------------------------------------------------------------------------------------

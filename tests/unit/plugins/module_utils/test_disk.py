@@ -125,6 +125,77 @@ def test_what_is_removed_may_be_gone_already(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+# --- what lies there, and laying it there again ----------------------------------------------------------------------
+
+
+def test_what_lies_there_is_a_text_a_link_or_nothing(tmp_path):
+    (tmp_path / "file").write_text("ü\n")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("/no/where")
+    (tmp_path / "folder").mkdir()
+    found = [disk.text_of(tmp_path / name) for name in ("file", "link", "dangling", "nothing", "no/thing", "folder")]
+    assert found == ["ü\n", f"{disk.LINK}file", f"{disk.LINK}/no/where", None, None, None]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(lambda one: not one.startswith(disk.LINK))
+TARGETS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).map(disk.LINK.__add__)
+LYING = st.none() | TEXTS | TARGETS
+
+
+@given(LYING, LYING)
+def test_whatever_lay_there_can_be_laid_there_again(tmp_path_factory, one, other):
+    path = tmp_path_factory.mktemp("disk") / "folder" / "file"
+    for text in (one, other, one, one):
+        disk.put(path, text)
+        assert disk.text_of(path) == text
+        assert os.path.lexists(path) == (text is not None)
+        assert path.is_symlink() == bool(text and text.startswith(disk.LINK))
+
+
+@pytest.mark.parametrize("text", ["one\r\ntwo\rthree\n", "\ufeffx", "", "\n\n"])
+def test_a_text_is_laid_as_it_is(tmp_path, text):
+    disk.put(tmp_path / "file", text)
+    assert (tmp_path / "file").read_bytes() == text.encode()
+    assert disk.text_of(tmp_path / "file") == text
+
+
+def test_a_link_is_replaced_and_what_it_points_at_is_left_alone(tmp_path):
+    (tmp_path / "target").write_text("precious")
+    for text in ("new", None):
+        disk.put(tmp_path / "link", f"{disk.LINK}target")
+        disk.put(tmp_path / "link", text)
+        assert disk.text_of(tmp_path / "link") == text
+        assert (tmp_path / "target").read_text() == "precious"
+
+
+def test_a_file_gives_way_to_a_link(tmp_path):
+    disk.put(tmp_path / "file", "text")
+    disk.put(tmp_path / "file", f"{disk.LINK}../target")
+    assert os.readlink(tmp_path / "file") == "../target"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("text", [None, "text", f"{disk.LINK}target"], ids=["nothing", "a file", "a link"])
+def test_what_is_so_already_is_not_written_again(tmp_path, monkeypatch, text):
+    disk.put(tmp_path / "file", text)
+
+    def full(*_arguments, **_how):
+        raise OSError("no space left")
+
+    for step in ("open", "replace", "symlink", "unlink"):
+        monkeypatch.setattr(os, step, full)
+    disk.put(tmp_path / "file", text)
+
+
+def test_a_file_is_for_everybody_to_read_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        disk.put(tmp_path / "file", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_tree_of_many_files_is_settled_at_once(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(subprocess, "run", lambda argv, **how: calls.append((argv, how)))

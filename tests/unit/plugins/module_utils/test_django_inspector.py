@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,20 @@ from ansible_collections.switchyard.django.plugins.module_utils import django_in
 pytest.importorskip("django")
 
 INSPECTOR = Path(django_inspector.__file__).read_text()
+BROTLI = "/usr/bin/brotli"
+# What takes its place on a machine that has none: it packs otherwise, and takes the very same arguments.
+STAND_IN = """\
+import pathlib, sys, zlib
+
+if sys.argv[1:3] == ["--decompress", "--stdout"]:
+    sys.stdout.buffer.write(zlib.decompress(pathlib.Path(sys.argv[3]).read_bytes()))
+    sys.exit()
+assert sys.argv[1:4] == ["--best", "--keep", "--"]
+assert sys.argv[4:], "brotli would take its standard input"
+for path in sys.argv[4:]:
+    with open(path + ".br", "xb") as packed:
+        packed.write(zlib.compress(pathlib.Path(path).read_bytes()))
+"""
 MARKER = "0123456789abcdef"
 SETTINGS = """\
 from pathlib import Path
@@ -39,6 +54,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = BASE_DIR / "media"
 MEDIA_URL = "media/"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = ("https://shop.example.org",)
 """
 URLS = """\
 from django.http import HttpResponse
@@ -53,11 +69,24 @@ application = get_wsgi_application()
 """
 
 
+@pytest.fixture(scope="session")
+def brotli(tmp_path_factory):
+    """The path of brotli, or of what stands in for it."""
+    if os.path.exists(BROTLI):
+        return BROTLI
+    folder = tmp_path_factory.mktemp("brotli")
+    (folder / "brotli.py").write_text(STAND_IN)
+    (folder / "brotli").write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(folder / "brotli.py")])} "$@"\n')
+    (folder / "brotli").chmod(0o755)
+    return str(folder / "brotli")
+
+
 class Project:
     """A small Django project in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, brotli):
         self.folder = folder
+        self.inspector = INSPECTOR.replace(BROTLI, brotli)
         self.write("manage.py", "")
         self.write("shop/__init__.py", "")
         self.write("shop/settings.py", SETTINGS)
@@ -81,7 +110,7 @@ class Project:
         }
         done = subprocess.run(
             [sys.executable, "-"],
-            input=INSPECTOR.replace("WANTED: dict = {}", f"WANTED: dict = {wanted!r}", 1),
+            input=self.inspector.replace("WANTED: dict = {}", f"WANTED: dict = {wanted!r}", 1),
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
@@ -97,8 +126,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path):
-    return Project(tmp_path / "code")
+def project(tmp_path, brotli):
+    return Project(tmp_path / "code", brotli)
 
 
 def test_what_is_in_force_is_reported(project):
@@ -118,6 +147,7 @@ def test_what_is_in_force_is_reported(project):
         },
         "SECURE_SSL_REDIRECT": False,
         "SECURE_PROXY_SSL_HEADER": [],
+        "CSRF_TRUSTED_ORIGINS": [],
         "BASE": str(project.folder),
     }
     assert report["urls"] == {"resolves": True, "instead": "/health/"}
@@ -155,6 +185,7 @@ def test_production_settings_are_respected_in_a_build(project):
     report = project.inspect(build=True)
     assert report["problems"] == []
     assert report["settings"]["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert report["settings"]["CSRF_TRUSTED_ORIGINS"] == ["https://shop.example.org"]
     assert report["settings"]["MEDIA_URL"] == "/media/"
     assert report["collected"] >= 1
     assert (project.folder.parent / "static/shop/style.css").read_text() == "body {}"
@@ -263,29 +294,44 @@ CSS = "body { color: #333; }\n" * 100
 
 
 @pytest.fixture
-def static(tmp_path):
+def static(tmp_path, brotli, monkeypatch):
     """A folder of static files; says what lies beside them once they are compressed."""
     folder = tmp_path / "static"
     folder.mkdir()
+    run = subprocess.run
+
+    def counted(argv, **how):
+        assert argv[0] == BROTLI
+        static.calls.append(len(argv[argv.index("--") + 1 :]))
+        return run([brotli, *argv[1:]], **how)
 
     def static(files):
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
         django_inspector.compress(str(folder))
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.gz"))
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".gz", ".br"))
 
-    static.folder = folder
+    def unpacked(name):
+        if name.endswith(".gz"):
+            return gzip.decompress((folder / name).read_bytes())
+        return run([brotli, "--decompress", "--stdout", folder / name], capture_output=True, check=True).stdout
+
+    static.folder, static.unpacked, static.calls = folder, unpacked, []
+    monkeypatch.setattr(django_inspector.subprocess, "run", counted)
     return static
 
 
 @pytest.mark.parametrize(
     "name",
-    ["app.css", "app.js", "app.mjs", "logo.svg", "app.3f2a9c1b.css", "deep/er/app.js.map", "favicon.ico", "a b.txt"],
+    [
+        *("app.css", "app.js", "app.mjs", "logo.svg", "app.3f2a9c1b.css", "deep/er/app.js.map", "favicon.ico"),
+        *("a b.txt", "--rm.css", "'$(x)';.js"),
+    ],
 )
-def test_what_a_browser_gets_smaller_has_a_compressed_file_beside_it(static, name):
-    assert static({name: CSS}) == [f"{name}.gz"]
-    assert gzip.decompress((static.folder / f"{name}.gz").read_bytes()) == CSS.encode()
+def test_what_a_browser_gets_smaller_has_compressed_files_beside_it(static, name):
+    assert static({name: CSS}) == [f"{name}.br", f"{name}.gz"]
+    assert [static.unpacked(f"{name}.{kind}") for kind in ("br", "gz")] == [CSS.encode()] * 2
     assert (static.folder / name).read_text() == CSS
 
 
@@ -293,10 +339,13 @@ def test_what_a_browser_gets_smaller_has_a_compressed_file_beside_it(static, nam
     "name", ["photo.jpg", "photo.webp", "font.woff2", "bundle.css.gz", "bundle.css.br", "css", "x.CSS"]
 )
 def test_what_is_compressed_by_itself_and_what_nobody_knows_is_left_alone(static, name):
-    assert static({name: CSS}) == [name] * name.endswith(".gz")
+    assert static({name: CSS}) == [name] * name.endswith((".gz", ".br"))
+    assert static.calls == []
 
 
-@pytest.mark.parametrize(("size", "compressed"), [(0, []), (1023, []), (1024, ["app.css.gz"])])
+@pytest.mark.parametrize(
+    ("size", "compressed"), [(0, []), (1023, []), (1024, ["app.css.br", "app.css.gz"])], ids=["0", "1023", "1024"]
+)
 def test_what_fits_into_a_packet_is_left_alone(static, size, compressed):
     assert static({"app.css": "x" * size}) == compressed
 
@@ -307,18 +356,44 @@ def test_what_would_not_become_smaller_is_left_alone(static):
 
 def test_what_the_project_has_compressed_itself_stays_as_it_is(static):
     own = gzip.compress(CSS.encode(), compresslevel=1)
-    assert static({"app.css": CSS, "app.css.gz": own}) == ["app.css.gz"]
+    assert static({"app.css": CSS, "app.css.gz": own}) == ["app.css.br", "app.css.gz"]
     assert (static.folder / "app.css.gz").read_bytes() == own
+    assert static({"own.js": CSS, "own.js.br": b"theirs"})[2:] == ["own.js.br", "own.js.gz"]
+    assert (static.folder / "own.js.br").read_bytes() == b"theirs"
 
 
 def test_the_same_file_is_compressed_to_the_same_bytes_on_every_host(static, tmp_path):
     static({"one/app.css": CSS})
     static({"two/app.css": CSS})
     os.utime(static.folder / "one/app.css", (0, 0))
-    one, two = ((static.folder / name / "app.css.gz").read_bytes() for name in ("one", "two"))
-    assert one == two
-    assert one[4:8] == bytes(4), "the time at which it was compressed"
-    assert static({}) == ["one/app.css.gz", "two/app.css.gz"], "a second time changes nothing"
+    for kind in ("gz", "br"):
+        one, two = ((static.folder / name / f"app.css.{kind}").read_bytes() for name in ("one", "two"))
+        assert one == two
+    assert (static.folder / "one/app.css.gz").read_bytes()[4:8] == bytes(4), "the time at which it was compressed"
+    before = static({})
+    assert before == [f"{name}/app.css.{kind}" for name in ("one", "two") for kind in ("br", "gz")]
+
+
+def test_where_nothing_is_left_to_compress_brotli_is_not_asked(static):
+    static({"app.css": CSS})
+    before = {path: path.read_bytes() for path in static.folder.iterdir()}
+    static({})
+    assert {path: path.read_bytes() for path in static.folder.iterdir()} == before
+    assert static.calls == [1], "the second time there was nothing for it"
+
+
+def test_many_files_are_more_than_one_call(static, monkeypatch):
+    monkeypatch.setattr(django_inspector, "MANY", 2)
+    assert len(static({f"{number}.css": f"{CSS}{number}" for number in range(5)})) == 10
+    assert static.calls == [2, 2, 1]
+
+
+def test_what_is_there_twice_is_compressed_once(static):
+    static({"app.css": CSS, "app.3f2a9c1b0d4e.css": CSS})
+    assert static.calls == [1]
+    for kind in ("gz", "br"):
+        one, other = (static.folder / f"{name}.{kind}" for name in ("app.css", "app.3f2a9c1b0d4e.css"))
+        assert one.samefile(other)
 
 
 def test_a_build_compresses_what_it_collects_under_its_hashed_name_too(project):
@@ -330,8 +405,18 @@ def test_a_build_compresses_what_it_collects_under_its_hashed_name_too(project):
     assert project.inspect(build=True)["problems"] == []
     folder = project.folder.parent / "static/shop"
     (hashed,) = set(folder.glob("style.*.css"))
-    assert {path.name for path in folder.glob("*.gz")} == {"style.css.gz", f"{hashed.name}.gz"}
+    for kind in ("gz", "br"):
+        assert {path.name for path in folder.glob(f"*.{kind}")} == {f"style.css.{kind}", f"{hashed.name}.{kind}"}
     assert gzip.decompress((folder / f"{hashed.name}.gz").read_bytes()) == CSS.encode()
+
+
+def test_a_build_without_brotli_says_so(tmp_path):
+    project = Project(tmp_path / "code", "/nowhere/brotli")
+    project.write("shop/settings.py", SETTINGS + PRODUCTION)
+    project.write("shop/static/shop/style.css", CSS)
+    problem = project.problem(build=True)
+    assert (problem["step"], problem["kind"]) == ("collectstatic", "FileNotFoundError")
+    assert "brotli" in problem["message"]
 
 
 # --- how many connections a database allows --------------------------------------------------------------------------

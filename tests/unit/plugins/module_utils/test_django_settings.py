@@ -9,10 +9,15 @@ import re
 import sys
 import types
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
-from ansible_collections.switchyard.django.plugins.module_utils import django_inspector, django_settings
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    django_inspector,
+    django_settings,
+    environment,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.django_settings import covers, judge, overlay, refusal
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from hypothesis import given
@@ -32,13 +37,18 @@ SOUND = {
     "DATABASES": {"default": {"engine": "django.db.backends.postgresql", "name": ""}},
     "SECURE_SSL_REDIRECT": False,
     "SECURE_PROXY_SSL_HEADER": [],
+    "CSRF_TRUSTED_ORIGINS": [],
     "BASE": CODE,
+}
+BY_HTTPS = {
+    "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+    "CSRF_TRUSTED_ORIGINS": ["https://shop.example.org"],
 }
 SQLITE = "django.db.backends.sqlite3"
 FROM_ENV = {"$env": "SECRET_KEY"}
 
 
-def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, size=None, **report):
+def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, size=None, scheme="http", **report):
     whole = {
         "problems": [],
         "settings": {**copy.deepcopy(SOUND), **(settings or {})},
@@ -46,7 +56,7 @@ def verdict_on(settings=None, domains=("shop.example.org",), hosts=1, size=None,
         "checks": [],
         **report,
     }
-    return judge(whole, LAYOUT, list(domains), "/health/", hosts, size=size)
+    return judge(whole, LAYOUT, list(domains), "/health/", hosts, scheme, size)
 
 
 def test_a_sound_project_passes():
@@ -255,6 +265,101 @@ def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept
     assert len(verdict.problems + verdict.warnings) == 1
 
 
+# --- http and https --------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_project_passes_by_https():
+    verdict = verdict_on({**BY_HTTPS, "SECURE_SSL_REDIRECT": True}, scheme="https")
+    assert (verdict.problems, verdict.warnings, verdict.overrides, verdict.variables) == ([], [], {}, {})
+
+
+def test_by_http_a_redirect_to_https_is_refused():
+    (problem,) = verdict_on({"SECURE_SSL_REDIRECT": True}).problems
+    assert problem.startswith("SECURE_SSL_REDIRECT is on, but the site is served over HTTP")
+
+
+def overrides_in(warning):
+    """The line for the site's variables that a warning ends with."""
+    line = re.search(r"to the site's variables: (site_settings_overrides: .*)$", warning)[1]
+    overrides = yaml.safe_load(line.replace("site_settings_overrides: ", "", 1))
+    assert django_settings.overlay_problems(overrides) == []
+    return overrides
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        ["HTTP_X_FORWARDED_PROTO", "http"],
+        ["X_FORWARDED_PROTO", "https"],
+        ["HTTP_X_FORWARDED_PROTOCOL", "https"],
+        ["HTTP_X_FORWARDED_PROTO", "https", "x"],
+    ],
+)
+def test_a_project_that_does_not_hear_of_https_is_told_the_lines_and_served(header):
+    verdict = verdict_on({**BY_HTTPS, "SECURE_PROXY_SSL_HEADER": header}, scheme="https")
+    (warning,) = verdict.warnings
+    assert warning.startswith("SECURE_PROXY_SSL_HEADER does not name the header")
+    assert "the settings: SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')" in warning
+    overrides = overrides_in(warning)
+    assert overrides == {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
+    assert (verdict.problems, verdict.overrides) == ([], {})
+    assert verdict_on({**BY_HTTPS, **overrides}, scheme="https").warnings == []
+
+
+def test_a_project_that_does_not_trust_where_its_forms_come_from_is_told_the_lines_and_served():
+    domains = ["Shop.example.org", "www.example.org", "2001:db8::7"]
+    settings = {**BY_HTTPS, "ALLOWED_HOSTS": ["*"], "CSRF_TRUSTED_ORIGINS": ["https://www.example.org"]}
+    verdict = verdict_on(settings, domains, scheme="https")
+    (warning,) = verdict.warnings
+    assert warning.startswith("CSRF_TRUSTED_ORIGINS lacks https://shop.example.org, https://[2001:db8::7], from where")
+    overrides = overrides_in(warning)
+    origins = ["https://shop.example.org", "https://www.example.org", "https://[2001:db8::7]"]
+    assert overrides == {"CSRF_TRUSTED_ORIGINS": origins}
+    assert (verdict.problems, verdict.overrides) == ([], {})
+    assert verdict_on({**settings, **overrides}, domains, scheme="https").warnings == []
+
+
+def test_what_the_environment_gives_is_enough():
+    domains = ["Shop.example.org", "2001:db8::7"]
+    given_origins = environment.with_defaults({}, domains, LAYOUT, "https")["CSRF_TRUSTED_ORIGINS"].split(",")
+    settings = {**BY_HTTPS, "ALLOWED_HOSTS": ["*"], "CSRF_TRUSTED_ORIGINS": given_origins}
+    assert verdict_on(settings, domains, scheme="https").warnings == []
+
+
+def test_by_http_nothing_of_https_is_missed():
+    assert verdict_on(scheme="http").warnings == []
+    assert len(verdict_on(scheme="https").warnings) == 2
+
+
+NUMBERS = ("001", "002", "003", "004", "005", "006", "008", "009", "012", "016", "018", "019", "020", "021", "022")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "dropped"), [("http", {"004", "005", "008", "012", "016", "021"}), ("https", {"004", "008"})]
+)
+def test_djangos_advice_is_told_but_for_what_is_not_the_projects(scheme, dropped):
+    """By https the edge sends the header and the redirect; cookies stay the project's."""
+    checks = [{"id": f"security.W{number}", "level": 30, "message": "x", "hint": ""} for number in NUMBERS]
+    warnings = verdict_on(BY_HTTPS, scheme=scheme, checks=checks).warnings
+    assert {warning.partition(":")[0] for warning in warnings} == {
+        f"security.W{number}" for number in NUMBERS if number not in dropped
+    }
+
+
+def test_advice_that_is_dropped_has_the_meaning_that_is_thought():
+    base = pytest.importorskip("django.core.checks.security.base")
+    sessions = pytest.importorskip("django.core.checks.security.sessions")
+    csrf = pytest.importorskip("django.core.checks.security.csrf")
+    assert [base.W004.id, base.W008.id] == sorted(django_settings.ADVICE_FOR_THE_EDGE)
+    assert "SECURE_HSTS_SECONDS" in base.W004.msg
+    assert "SECURE_SSL_REDIRECT" in base.W008.msg
+    cookies = {sessions.W012.id, csrf.W016.id}
+    known = {base.W004.id, base.W005.id, base.W008.id, base.W021.id, *cookies}
+    assert known == django_settings.ADVICE_FOR_HTTPS
+    assert not cookies & django_settings.ADVICE_FOR_THE_EDGE
+
+
 # --- covers() and Django ---------------------------------------------------------------------------------------------
 
 LABELS = st.sampled_from(["a", "shop", "example", "org", "B"])
@@ -273,6 +378,25 @@ def test_an_address_is_compared_as_a_browser_sends_it():
     assert verdict_on({"ALLOWED_HOSTS": ["[2001:db8::7]"]}, domains=["2001:db8::7"]).problems == []
     verdict = verdict_on({"ALLOWED_HOSTS": ["2001:db8::7"]}, domains=["2001:db8::7"])
     assert verdict.overrides == {"ALLOWED_HOSTS": ["[2001:db8::7]"]}
+
+
+ORIGINS = st.one_of(
+    HOSTS.map(lambda host: f"https://{host}".lower()),
+    HOSTS.map(lambda host: f"https://*.{host}"),
+    HOSTS.map(lambda host: f"http://{host}"),
+    HOSTS.map(lambda host: f"http://*.{host}"),
+)
+
+
+@given(st.lists(ORIGINS, max_size=4), HOSTS)
+def test_an_origin_is_trusted_where_django_would_take_its_forms(trusted, host):
+    csrf = pytest.importorskip("django.middleware.csrf")
+    (origin,) = environment.https_origins([host])
+    settings = {"CSRF_TRUSTED_ORIGINS": trusted, "USE_X_FORWARDED_HOST": False, "ALLOWED_HOSTS": ["else.where"]}
+    request = types.SimpleNamespace(META={"HTTP_ORIGIN": origin}, is_secure=lambda: True, get_host=lambda: "else.where")
+    with mock.patch.object(csrf, "settings", types.SimpleNamespace(**settings)):
+        taken = csrf.CsrfViewMiddleware(lambda request: None)._origin_verified(request)
+    assert django_settings._trusts(trusted, origin) == taken
 
 
 # --- the refusal -----------------------------------------------------------------------------------------------------

@@ -62,6 +62,25 @@ def test_an_address_stands_in_brackets_as_in_a_host_header(layout):
     assert composed["ALLOWED_HOSTS"] == "[2001:db8::7],192.0.2.7"
 
 
+ORIGINS = "https://shop.example.org,https://[2001:db8::7]"
+
+
+def test_a_site_that_is_visited_by_https_gets_from_where_its_forms_come(layout):
+    domains = ["Shop.example.org", "2001:db8::7"]
+    by_http = environment.with_defaults({}, domains, layout, "http")
+    by_https = environment.with_defaults({}, domains, layout, "https")
+    assert by_http == environment.with_defaults({}, domains, layout)
+    assert by_https == {**by_http, "CSRF_TRUSTED_ORIGINS": ORIGINS, "DJANGO_CSRF_TRUSTED_ORIGINS": ORIGINS}
+    assert not set(by_http) & set(environment.TRUSTED_ORIGINS_NAMES)
+
+
+@pytest.mark.parametrize("name", environment.TRUSTED_ORIGINS_NAMES)
+def test_from_where_forms_come_is_what_the_user_says(layout, name):
+    composed = environment.with_defaults({name: "https://*.example.org"}, ["a.org"], layout, "https")
+    (other,) = {*environment.TRUSTED_ORIGINS_NAMES} - {name}
+    assert (composed[name], composed[other]) == ("https://*.example.org", "https://a.org")
+
+
 def test_a_site_without_a_key_gets_the_one_that_was_made():
     complete = environment.with_secret_key({"X": "1"}, SECRETS)
     assert complete == {"X": "1", "SECRET_KEY": "made-for-the-site", "DJANGO_SECRET_KEY": "made-for-the-site"}

@@ -406,3 +406,41 @@ def test_what_the_controller_asks_for_travels_with_the_claim(layout, begin):
     threading.Timer(0.1, lease.free, (layout, "ann")).start()
     assert begin(wanted("bob", silence=60, wait=10.0)) == {"lease": "bob"}
     assert begin(wanted("carol", silence=60, wait=0, instead_of="bob")) == {"lease": "carol"}
+
+
+def test_signs_of_life_end_when_they_are_ended_and_the_process_goes_on(layout, at_work, tmp_path):
+    def work():
+        end = lease.keep(layout, "ann", lambda msg: os._exit(7))
+        end()
+        lease.dissolve(layout, "ann")
+        time.sleep(0.3)
+        os._exit(0)
+
+    lease.take(layout, wanted("ann"))
+    assert at_work(work).ends() == 0
+    assert not layout.run.exists()
+
+
+def test_without_a_token_there_is_nothing_to_end(layout):
+    lease.keep(layout, "", os._exit)()
+    assert lease.read(layout) is None
+
+
+def test_with_a_site_that_is_gone_its_lease_goes_and_all_beside_it(layout):
+    lease.take(layout, wanted("ann"))
+    (layout.run / "guard.json").touch()
+    assert lease.dissolve(layout, "ann")
+    assert not layout.run.parent.exists()
+
+
+def test_a_lease_that_is_anothers_by_now_is_not_dissolved(layout):
+    lease.take(layout, wanted("bob"))
+    assert not lease.dissolve(layout, "ann")
+    assert lease.read(layout).token == "bob"
+
+
+def test_where_other_sites_are_at_work_their_leases_stay(layout):
+    lease.take(layout, wanted("ann"))
+    (layout.run.parent / "blog").mkdir()
+    lease.dissolve(layout, "ann")
+    assert [path.name for path in layout.run.parent.iterdir()] == ["blog"]

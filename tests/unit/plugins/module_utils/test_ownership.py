@@ -70,3 +70,17 @@ def test_what_is_public_can_be_read_by_all_and_written_by_root_alone(tree, owner
 def test_what_a_link_points_at_keeps_its_mode(tree, owners):
     ownership.take(tree, "shop", public=True)
     assert (tree.parent / "outside").stat().st_mode & 0o777 == 0o600
+
+
+def test_links_that_lead_out_of_a_tree_are_found_and_no_others(tree):
+    (tree / "inside").symlink_to("folder/tool")
+    (tree / "folder/up").symlink_to("../text")
+    (tree / "by-the-whole-path").symlink_to(tree / "text")
+    (tree / "over-another").symlink_to("link")
+    (tree / "folder/nowhere").symlink_to("/no/such/file")
+    assert ownership.links_out(tree) == [
+        "folder/nowhere -> /no/such/file",
+        "link -> ../outside",
+        "linked -> ..",
+        "over-another -> link",
+    ]

@@ -20,6 +20,7 @@ GOOD = {
     "site_env_schema": [],
     "site_health_path": "/health/",
     "site_websocket_path": "",
+    "scheme": "http",
     "serve_mode": "",
 }
 GOOD_KEY = "v3ry-Random_Characters_of_which_there_are_enough-8472"
@@ -290,5 +291,13 @@ def test_a_name_that_is_almost_a_known_one_is_worth_a_warning():
     ]
 
 
-def test_what_the_deploy_gives_by_itself_is_worth_no_warning():
-    assert judge_environment({}) == ([], [])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_the_deploy_gives_by_itself_is_worth_no_warning(scheme):
+    assert judge_environment({}, scheme=scheme) == ([], [])
+
+
+@pytest.mark.parametrize(("scheme", "missing"), [("http", ["site_env.CSRF_TRUSTED_ORIGINS"]), ("https", [])])
+def test_a_site_that_is_visited_by_https_is_given_from_where_its_forms_come(scheme, missing):
+    schema = [{"name": "CSRF_TRUSTED_ORIGINS", "required": True}]
+    found = environment_problems({}, site_env_schema=schema, scheme=scheme)
+    assert [problem.partition(":")[0] for problem in found] == missing

@@ -329,6 +329,22 @@ def test_the_tree_is_the_sites_while_it_is_built_and_taken_back_even_after_a_fai
     assert django.calls[0]["writable"] == [layout.release(ID)]
 
 
+def test_static_files_that_lead_out_of_themselves_are_refused(layout, django):
+    """The project's own code has run there, and nginx may read what the site may not."""
+
+    def answer(program):
+        (layout.static(ID) / "leak.txt").symlink_to("/etc/passwd")
+        (layout.static(ID) / "app.css").symlink_to("app.0123456789ab.css")
+        return f'{asked(program)["marker"]}{{"problems": []}}'
+
+    django.answer = answer
+    with pytest.raises(ReleaseError) as caught:
+        release.inspect(layout, wanted(), INSPECTOR, build=True)
+    assert "1 link(s) that lead out of them" in str(caught.value)
+    assert "leak.txt -> /etc/passwd" in str(caught.value)
+    assert "app.css" not in str(caught.value)
+
+
 def test_overrides_become_a_settings_module_of_the_release(layout, django):
     django.answer = lambda program: f'{asked(program)["marker"]}{{"problems": []}}'
     overridden = wanted(overrides={"DEBUG": False})

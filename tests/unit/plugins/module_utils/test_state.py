@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 
@@ -100,6 +101,46 @@ def test_what_the_first_deploy_marked_is_the_sites_own(layout, says, unmarked, m
     assert state.conflict(layout) is None
 
 
+@pytest.mark.parametrize("note", ["removed", "removing"])
+def test_what_a_removal_kept_is_the_sites_own(layout, says, unmarked, monkeypatch, note):
+    monkeypatch.setattr(state.pwd, "getpwnam", lambda name: object())
+    getattr(layout, note).touch()
+    assert state.conflict(layout) is None
+
+
+def test_a_site_is_removed_until_a_deploy_has_it_again(layout, says, unmarked):
+    assert not state.is_removed(layout)
+    layout.removed.touch()
+    assert state.is_removed(layout)
+    layout.removing.touch()
+    assert (state.is_removed(layout), state.is_half_removed(layout)) == (False, True)
+    layout.removing.unlink()
+    unmarked.touch()
+    assert not state.is_removed(layout)
+
+
+def test_a_message_names_the_sites_and_nothing_beside_them(layout, monkeypatch):
+    monkeypatch.setattr(state, "SITES", layout.etc.parent)
+    (layout.etc.parent / "blog").mkdir()
+    (layout.etc.parent / "stock-site.json").touch()
+    layout.removed.touch()
+    assert state.sites() == "blog, shop (removed, its data is kept)"
+    monkeypatch.setattr(state, "SITES", layout.etc / "nothing")
+    assert state.sites() == ""
+
+
+def test_what_all_share_is_needed_by_those_that_a_run_has_begun_with(layout, monkeypatch, tmp_path):
+    monkeypatch.setattr(state, "SITES", layout.etc.parent)
+    monkeypatch.setattr(state, "TMPFILES", tmp_path)
+    (tmp_path / "switchyard-blog.conf").touch()
+    (tmp_path / "tmp.conf").touch()
+    assert state.in_use() == {"blog", "shop"}
+    layout.removed.touch()
+    assert state.in_use() == {"blog"}
+    (tmp_path / "switchyard-shop.conf").touch()
+    assert state.in_use() == {"blog", "shop"}
+
+
 def test_packages_that_were_removed_count_as_missing(says):
     says["dpkg-query"] = "nginx installed\ndbus config-files\npython3-venv installed\n"
     assert state.missing_packages(["nginx", "dbus", "python3-venv", "unknown"]) == ["dbus", "unknown"]
@@ -111,6 +152,74 @@ def test_an_unfinished_venv_is_not_listed(layout):
         layout.venv(name).mkdir()
     (layout.venv("whole") / "switchyard.lock").touch()
     assert state.whole_venvs(layout) == ["whole"]
+
+
+# --- what the edge has told browsers, and which nginx it is ----------------------------------------------------------
+
+TODAY = datetime.date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        '{"hsts": 300',
+        '{"port": 80, "hosts": ["shop.example.org"]}',
+        '{"hsts": 0, "hsts_days": []}',
+        '{"hsts": null, "hsts_days": null}',
+    ],
+    ids=["no file", "empty", "torn", "of an earlier version", "none", "null"],
+)
+def test_an_edge_that_has_told_nothing_begins_today_and_tells_it_for_a_while_tomorrow_too(layout, text):
+    if text is not None:
+        layout.edge_names.write_text(text)
+    assert state.edge_memory(layout, TODAY) == {"hsts": 0, "hsts_days": ["2026-12-31", "2027-01-01"]}
+
+
+def test_what_an_edge_has_told_is_remembered_however_long_ago(layout):
+    layout.edge_names.write_text('{"hsts": 31536000, "hsts_days": ["2026-01-01", "2026-01-02"]}')
+    assert state.edge_memory(layout, TODAY) == {"hsts": 31536000, "hsts_days": ["2026-01-01", "2026-01-02"]}
+
+
+@pytest.fixture
+def nginx(monkeypatch):
+    """What nginx and the distribution say of themselves; None for one that is not there."""
+
+    def nginx(says, release):
+        def run(argv, **_how):
+            assert argv == ["nginx", "-v"]
+            if says is None:
+                raise FileNotFoundError(argv[0])
+            return subprocess.CompletedProcess(argv, 0, stdout="", stderr=says)
+
+        def os_release():
+            if release is None:
+                raise OSError("no os-release")
+            return {"ID": "debian", **release}
+
+        monkeypatch.setattr(subprocess, "run", run)
+        monkeypatch.setattr(state.platform, "freedesktop_os_release", os_release, raising=False)
+        return state.nginx_version()
+
+    return nginx
+
+
+@pytest.mark.parametrize(
+    ("says", "release", "version"),
+    [
+        ("nginx version: nginx/1.22.1\n", {"VERSION_ID": "13"}, "1.22.1"),
+        ("nginx version: nginx/1.27.4 (Ubuntu)\n", {"VERSION_ID": "12"}, "1.27.4"),
+        ("nginx version: openresty/1.25.3.1\n", {"VERSION_ID": "12"}, "1.22.1"),
+        (None, {"VERSION_ID": "12"}, "1.22.1"),
+        (None, {"VERSION_ID": "13"}, "1.26.3"),
+        (None, {"VERSION_ID": "14"}, "1.26.3"),
+        (None, {}, "1.26.3"),
+        (None, None, "1.26.3"),
+    ],
+)
+def test_the_version_of_nginx_is_the_hosts_or_what_it_will_be(nginx, says, release, version):
+    assert nginx(says, release) == version
 
 
 def read(layout, **variables):
@@ -190,6 +299,26 @@ def test_the_environment_is_named_as_it_will_be_written(layout, quiet_host):
     layout.environment(name).touch()
     assert read(layout, A="1")["environment_present"] is True
     assert read(layout, A="2")["environment_present"] is False
+
+
+def test_how_visitors_come_is_a_part_of_the_environment(layout, quiet_host):
+    secrets = environment.SiteSecrets.make()
+    environment.save(layout, secrets)
+    names = {
+        scheme: state.read(layout, {}, ["shop.example.org"], [], None, scheme)["environment"]
+        for scheme in ("http", "https")
+    }
+    assert names["http"] == read(layout)["environment"]
+    composed = environment.with_defaults({}, ["shop.example.org"], layout, "https")
+    assert names["https"] == environment.digest(environment.with_secret_key(composed, secrets), secrets)
+    assert names["http"] != names["https"]
+
+
+def test_nginx_and_its_memory_are_read_too(layout, quiet_host):
+    layout.edge_names.write_text('{"hsts": 300, "hsts_days": ["2026-01-01", "2026-01-02"]}')
+    found = read(layout)
+    assert found["edge"] == {"hsts": 300, "hsts_days": ["2026-01-01", "2026-01-02"]}
+    assert found["nginx"] == state.nginx_version()
 
 
 def test_reading_changes_nothing(layout, quiet_host, tmp_path):

@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import edge, swap
+from ansible_collections.switchyard.django.plugins.module_utils import cutover, default_server, disk, edge, swap
 
 NEW = "b" * 12
 BEFORE = "user www-data;\nevents {\n\tworker_connections 768;\n}\n"
@@ -54,3 +57,80 @@ def test_a_main_configuration_of_another_shape_is_left_to_the_user_with_the_way_
     assert said.startswith(f"{main} has no line of its own with worker_connections")
     assert said.endswith("Set the number there by hand, and nginx_worker_connections: 0")
     assert edge.main_problem(0) == ""
+
+
+# --- the distribution's own site, and what is to be said of the edge -------------------------------------------------
+
+NOTE = "/etc/nginx/sites-enabled/mine is the default server of port 80 and stays"
+
+
+@pytest.fixture
+def stock(tmp_path, monkeypatch):
+    """The distribution's site, switched on as it switches it on."""
+    path = tmp_path / "sites-enabled" / "default"
+    path.parent.mkdir()
+    path.symlink_to("/etc/nginx/sites-available/default")
+    monkeypatch.setattr(default_server, "STOCK_SITE", path)
+    monkeypatch.setattr(default_server, "STOCK_NOTE", tmp_path / "stock-site.json")
+    monkeypatch.setattr(default_server, "_listens", lambda: {str(path): [default_server.Listen("", 80, True)]})
+    monkeypatch.setattr(default_server, "is_stock", path.is_symlink)
+    return path
+
+
+DEFAULT = {"path": "/nowhere/sites-enabled/switchyard-default-80.conf", "content": "ours", "default_for": 80}
+
+
+def plan_of(layout, **wanted):
+    return swap.plan_of(layout, {"release": NEW, "operation": "deploy", **wanted}, "")
+
+
+def test_a_stock_site_goes_with_the_edge_and_a_note_of_it_is_kept(layout, stock):
+    plan = plan_of(layout, edge=[DEFAULT])
+    assert plan.notes == []
+    assert plan.edge[str(stock)] is None
+    note = {"path": str(stock), "target": "/etc/nginx/sites-available/default"}
+    assert json.loads(plan.edge[str(default_server.STOCK_NOTE)]) == note
+    assert stock.is_symlink(), "a plan changes nothing"
+
+
+def test_what_goes_and_what_comes_back_is_shown_for_peoples_eyes(layout, stock):
+    plan = plan_of(layout, edge=[DEFAULT])
+    shown = {one["before_header"]: (one["before"], one["after"]) for one in swap.differences(plan, NEW)}
+    assert shown[str(stock)] == ("link to /etc/nginx/sites-available/default", "")
+    assert shown[DEFAULT["path"]] == ("", "ours")
+    back = cutover.Plan("shop", NEW, "restore", "ann", edge={str(stock): disk.text_of(stock)})
+    stock.unlink()
+    (one,) = swap.differences(back, NEW)
+    assert (one["before"], one["after"]) == ("", "link to /etc/nginx/sites-available/default")
+    assert not any("\0" in text for file in swap.differences(plan, NEW) for text in file.values())
+
+
+def test_a_link_that_points_elsewhere_is_a_difference(layout, stock):
+    plan = cutover.Plan("shop", NEW, "restore", "ann", edge={str(stock): f"{disk.LINK}elsewhere"})
+    assert len(swap.differences(plan, NEW)) == 1
+    stock.unlink()
+    os.symlink("elsewhere", stock)
+    assert swap.differences(plan, NEW) == []
+
+
+def test_what_is_to_be_said_of_the_edge_stands_behind_the_message(layout, main, monkeypatch, make_release):
+    make_release(NEW)
+    monkeypatch.setattr(default_server, "settled", lambda site, files: ({"/x": "x"}, [NOTE, "and more"]))
+    plan = plan_of(layout)
+    assert plan.notes == [NOTE, "and more"]
+    monkeypatch.setattr(swap.retention, "superfluous", lambda layout, keep: ["a" * 12])
+    found = swap.check(layout, plan, 2)
+    assert found["message"] == f"{NEW} would be live; 1 removed: {'a' * 12}; {NOTE}; and more"
+    monkeypatch.setattr(cutover, "is_settled", lambda plan: True)
+    found = swap.carry_out(layout, plan)
+    assert found["message"] == f"{cutover.describe(layout, NEW)} is live already; {NOTE}; and more"
+
+
+def test_a_way_back_takes_the_links_along(layout, stock, monkeypatch):
+    """What a module returns of the edge before is what it takes to go back."""
+    outcome = cutover.Outcome(True, None, "moved", {str(stock): disk.text_of(stock), "/gone": None})
+    monkeypatch.setattr(cutover, "is_settled", lambda plan: False)
+    monkeypatch.setattr(swap, "_move", lambda *_how: outcome)
+    monkeypatch.setattr(default_server, "_listens", dict)
+    before = json.loads(json.dumps(swap.carry_out(layout, plan_of(layout))["edge_before"]))
+    assert plan_of(layout, edge=before).edge == outcome.edge_before

@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates from an authority that speaks ACME. Each test on the host goes on where the one before ended."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acme import DIRECTORY, STAGING, UNTRUSTED, Authority, serial
+from controller import ROOT, Host, Run
+
+DOMAIN, OTHER, AWAY = "yard.example.org", "www.yard.example.org", "away.example.org"
+GROUP = os.environ.get("SWITCHYARD_TEST_GROUP", "molecule")
+LIVE = "/etc/letsencrypt/live/switchyard-yard"
+RENEWAL = "/etc/letsencrypt/renewal/switchyard-yard.conf"
+PASSING = "/etc/nginx/sites-enabled/switchyard-acme-yard.conf"
+EDGE = "/etc/nginx/sites-enabled/yard.conf"
+PLAY = """\
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - switchyard.django.site_certificate:
+        site: yard
+        kind: "{{ kind }}"
+        domains: "{{ domains }}"
+        directory: "{{ directory }}"
+      register: done
+    - ansible.builtin.debug:
+        msg: "{{ done.message }}"
+"""
+# As another certbot does that is at work.
+LOCK = """\
+import fcntl, time
+held = open("/etc/letsencrypt/.certbot.lock", "w")
+fcntl.lockf(held, fcntl.LOCK_EX)
+time.sleep(12)
+"""
+KILL = """\
+for _attempt in $(seq 300); do
+    pid=$(pgrep -of "[c]ertbot certonly") && break
+    sleep 0.05
+done
+kill -9 $(ps -o ppid= -p $pid)
+"""
+
+pytestmark = pytest.mark.full
+
+
+def boot(name: str, release: str, **variables: Any) -> Iterator[tuple[Host, Authority]]:
+    one = Host(group=f"{GROUP}_{name}", release=release, variables=variables)
+    one.down()
+    one.up()
+    authority = Authority(one)
+    authority.up()
+    (one.scratch / "certificate.yml").write_text(PLAY)
+    yield one, authority
+    one.down()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Authority]]:
+    source = tmp_path_factory.mktemp("source") / "yard"
+    shutil.copytree(ROOT / "tests/integration/projects/yard", source, ignore=shutil.ignore_patterns("__pycache__"))
+    yield from boot(
+        "acme",
+        "trixie",
+        site_name="yard",
+        site_source=str(source),
+        site_package="yard",
+        site_domains=[DOMAIN],
+        site_env={"GREETING": "first"},
+        cutover_settle=0,
+        nginx_https_redirect=False,
+        nginx_acme_directory=DIRECTORY,
+        nginx_acme_email="ops@yard.example.org",
+    )
+
+
+@pytest.fixture
+def host(story: tuple[Host, Authority]) -> Host:
+    return story[0]
+
+
+@pytest.fixture
+def authority(story: tuple[Host, Authority]) -> Authority:
+    return story[1]
+
+
+def have(host: Host, *arguments: str, **about: Any) -> Run:
+    """Call the module, without the rest of a deploy."""
+    about = {"kind": "acme", "domains": [DOMAIN], "directory": DIRECTORY, **about}
+    return host.play(str(host.scratch / "certificate.yml"), *arguments, **about)
+
+
+def succeeded(run: Run, *words: str) -> Run:
+    assert run.rc == 0, run.output
+    for word in words:
+        assert word in run.output, run.output
+    return run
+
+
+def refused(run: Run, *words: str) -> None:
+    """The run failed for these reasons."""
+    assert run.rc != 0, run.output
+    for word in words:
+        assert word in run.output, run.output
+    assert "Traceback" not in run.output
+
+
+def names(host: Host) -> list[str]:
+    said = host.sh(f"openssl x509 -noout -ext subjectAltName -in {LIVE}/fullchain.pem")
+    return sorted(word.strip(" ,").removeprefix("DNS:") for word in said.split() if word.startswith("DNS:"))
+
+
+def held(host: Host) -> str:
+    """All that a certificate depends on, and what nginx is told; accounts at authorities are not of it."""
+    folders = "/etc/letsencrypt/live /etc/letsencrypt/archive /etc/letsencrypt/renewal /etc/nginx /etc/switchyard"
+    return host.sh(
+        f"find {folders} -type f -exec sha256sum {{}} + | sort; find {folders} -type l -printf '%p %l\\n' | sort; "
+        "systemctl show -p MainPID nginx"
+    )
+
+
+def reloads(host: Host, since: str) -> int:
+    said = host.sh(f"journalctl --no-pager -u nginx.service --since '{since}'")
+    return said.count("Reloaded nginx.service")
+
+
+def now(host: Host) -> str:
+    time.sleep(1.1)
+    return host.sh("date '+%F %T'").strip()
+
+
+def test_a_bare_host_has_its_certificate_before_the_release_is_made(host: Host) -> None:
+    before = host.fingerprint()
+    looked = succeeded(host.play("site.yml", "--check", nginx_tls="acme"))
+    assert any("certificate" in task for task in looked.changed), looked.changed
+    assert host.fingerprint() == before
+    succeeded(host.play("site.yml", nginx_tls="acme"))
+    assert names(host) == [DOMAIN]
+    assert host.sh("systemctl is-enabled certbot.timer; systemctl is-active certbot.timer").split() == [
+        "enabled",
+        "active",
+    ]
+    renewal = host.sh(f"cat {RENEWAL}")
+    assert f"server = {DIRECTORY}" in renewal
+    assert "renew_hook = systemctl try-reload-or-restart nginx.service" in renewal
+    assert "webroot_path = /srv/yard/acme" in renewal
+    assert host.sh(f"ls {PASSING} 2>/dev/null; ls /srv/yard/acme/.well-known/acme-challenge", check=False) == ""
+    assert host.get("/health/", DOMAIN)[0] == 200
+
+
+def test_the_same_again_changes_nothing(host: Host) -> None:
+    before = serial(host, "yard")
+    assert succeeded(host.play("site.yml", nginx_tls="acme")).changed == []
+    assert serial(host, "yard") == before
+
+
+def test_a_name_that_leads_elsewhere_is_named_and_nothing_is_touched(host: Host, authority: Authority) -> None:
+    authority.send(AWAY, host.sh("ip route show default | cut -d' ' -f3").strip())
+    before, pid = held(host), host.sh("systemctl show -p MainPID 'yard@*'")
+    with host.under_load("/health/", DOMAIN) as failures:
+        run = host.play("site.yml", nginx_tls="acme", site_domains=[DOMAIN, AWAY])
+    refused(run, "gave no certificate for yard", f"{AWAY}: ", "DNS records", "firewall", "Nothing was changed")
+    assert failures == []
+    assert held(host) == before
+    assert host.sh("systemctl show -p MainPID 'yard@*'") == pid
+
+
+def test_a_name_more_is_fetched_without_a_failed_request(host: Host) -> None:
+    before = serial(host, "yard")
+    with host.under_load("/health/", DOMAIN) as failures:
+        succeeded(host.play("site.yml", nginx_tls="acme", site_domains=[DOMAIN, OTHER]))
+    assert failures == []
+    assert names(host) == [OTHER, DOMAIN]
+    assert serial(host, "yard") != before
+    assert host.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""
+    assert host.get("/health/", OTHER)[0] == 200
+
+
+def test_the_timers_own_command_renews_and_nginx_takes_it_up(host: Host) -> None:
+    before, since = serial(host, "yard"), now(host)
+    host.sh(f"sed -i 's/^#* *renew_before_expiry.*/renew_before_expiry = 89 days/' {RENEWAL}; sed -n 1,3p {RENEWAL}")
+    host.sh(f"grep -q '^renew_before_expiry' {RENEWAL} || sed -i '1i renew_before_expiry = 89 days' {RENEWAL}")
+    with host.under_load("/health/", DOMAIN) as failures:
+        host.sh("sleep 0.5; systemctl start certbot.service; sleep 0.5")
+    assert failures == []
+    assert serial(host, "yard") == before, "89 days are left, and a bit"
+    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 91 days/' {RENEWAL}")
+    with host.under_load("/health/", DOMAIN) as failures:
+        host.sh("systemctl start certbot.service; sleep 0.5")
+    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 30 days/' {RENEWAL}")
+    assert failures == []
+    assert serial(host, "yard") != before
+    assert reloads(host, since) == 1
+
+
+def test_another_authority_is_asked_for_a_new_one_and_the_first_again(host: Host) -> None:
+    both = {"domains": [DOMAIN, OTHER]}
+    for directory in (STAGING, DIRECTORY):
+        before, since = serial(host, "yard"), now(host)
+        with host.under_load("/health/", DOMAIN) as failures:
+            run = have(host, directory=directory, **both)
+        succeeded(run, f"it is not from {directory} but from")
+        assert failures == []
+        assert serial(host, "yard") != before
+        assert f"server = {directory}" in host.sh(f"cat {RENEWAL}")
+        assert reloads(host, since) == 1
+    assert have(host, **both).changed == []
+
+
+def test_an_authority_that_the_host_does_not_trust_is_no_authority(host: Host) -> None:
+    before = held(host)
+    run = have(host, directory=UNTRUSTED, domains=[DOMAIN, OTHER])
+    refused(run, f"{UNTRUSTED} gave no certificate", "does not trust the authority's server", "update-ca-certificates")
+    assert held(host) == before
+
+
+def test_what_a_run_left_that_was_cut_off_goes_and_the_timer_comes_back(host: Host) -> None:
+    before = serial(host, "yard")
+    host.sh(f"echo 'server {{ listen 80; server_name {AWAY}; }}' > {PASSING}; systemctl reload nginx")
+    run = succeeded(have(host, domains=[DOMAIN, OTHER]), "was left by a run that was cut off")
+    assert len(run.changed) == 1
+    assert host.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""
+    host.sh("systemctl disable --now certbot.timer")
+    looked = have(host, "--check", domains=[DOMAIN, OTHER])
+    succeeded(looked, "would be seen to, because certbot.timer, which renews it, is off")
+    assert host.sh("systemctl is-active certbot.timer", check=False).strip() == "inactive"
+    assert len(succeeded(have(host, domains=[DOMAIN, OTHER])).changed) == 1
+    assert host.sh("systemctl is-active certbot.timer").strip() == "active"
+    assert serial(host, "yard") == before
+
+
+def test_somebody_elses_server_keeps_its_name(host: Host) -> None:
+    host.sh(f"echo 'server {{ listen 80; server_name {AWAY}; return 200 theirs; }}' > /etc/nginx/conf.d/theirs.conf")
+    host.sh("systemctl reload nginx; sleep 0.5")
+    with host.under_load("/", AWAY) as failures:
+        run = have(host, domains=[DOMAIN, AWAY])
+    refused(run, f"nginx serves {AWAY} already, by a server that is not yard's", "location ^~ /.well-known/acme-ch")
+    assert failures == []
+    assert host.get("/", AWAY)[2] == b"theirs"
+    host.sh("rm /etc/nginx/conf.d/theirs.conf; systemctl reload nginx")
+
+
+def test_a_configuration_that_nginx_refuses_is_not_made_worse(host: Host) -> None:
+    host.sh("echo 'server { nonsense on; }' > /etc/nginx/conf.d/other.conf")
+    run = have(host, domains=[DOMAIN, AWAY])
+    host.sh("rm /etc/nginx/conf.d/other.conf")
+    refused(run, "nginx refuses its configuration", "nonsense", "Nothing was changed")
+    assert host.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""
+    assert host.get("/health/", DOMAIN)[0] == 200
+
+
+def test_another_certbot_is_waited_for(host: Host) -> None:
+    host.sh(f"systemd-run --unit=other-certbot --collect python3 -c '{LOCK}'")
+    run = succeeded(have(host))  # a name less
+    assert run.seconds > 6
+    assert names(host) == [DOMAIN]
+
+
+def test_a_run_that_is_killed_while_the_authority_is_asked_is_made_up_for(host: Host) -> None:
+    host.sh(f"systemd-run --unit=other-certbot --collect python3 -c '{LOCK}'")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        killed = pool.submit(have, host, domains=[DOMAIN, "new.example.org"])
+        host.sh(KILL)
+        assert killed.result().rc != 0
+    assert "server_name new.example.org;" in host.sh(f"cat {PASSING}")
+    host.sh("systemctl stop other-certbot")
+    with host.under_load("/health/", DOMAIN) as failures:
+        succeeded(have(host, domains=[DOMAIN, "new.example.org"]), "site_domains has yard.example.org, new.example.org")
+    assert failures == []
+    assert names(host) == ["new.example.org", DOMAIN]
+    assert host.sh(f"ls {PASSING} 2>/dev/null; ls /srv/yard/acme/.well-known/acme-challenge", check=False) == ""
+    host.sh("systemctl stop nginx")
+    succeeded(have(host))
+    assert names(host) == [DOMAIN]
+    assert host.get("/health/", DOMAIN)[0] == 200
+
+
+def test_an_edge_of_an_earlier_version_has_to_come_up_to_date_first(host: Host) -> None:
+    text = host.sh(f"cat {EDGE}")
+    host.sh(f"sed -i '/acme-challenge/d' {EDGE}; systemctl reload nginx; sleep 0.5")
+    run = have(host, directory=STAGING)
+    (host.scratch / "edge.conf").write_text(text)
+    host.sh(f"cat > {EDGE} <<'END'\n{text}END\nsystemctl reload nginx")
+    refused(run, f"{EDGE} is of an earlier version", "Deploy once with nginx_tls: none")
+
+
+def test_one_that_is_home_made_is_made_once(host: Host) -> None:
+    assert len(succeeded(have(host, kind="self_signed"), "there is none yet").changed) == 1
+    assert have(host, kind="self_signed").changed == []
+    assert host.sh("stat -L -c %a /etc/switchyard/yard/tls /etc/switchyard/yard/tls/key.pem").split() == ["700", "600"]
+
+
+def test_several_hosts_are_refused_before_they_are_asked(host: Host) -> None:
+    run = host.play("site.yml", "-i", "nowhere.example.org,", nginx_tls="acme")
+    refused(run, "nginx_tls acme: the site has 2 hosts", "nginx_tls: provided", "nginx_public_scheme: https")
+    assert run.changed == []
+    assert run.remote == [], "a host was asked"
+
+
+def test_debian_12_does_the_same(tmp_path: Path) -> None:
+    """Its certbot and its nginx, without a site."""
+    for one, authority in boot("acme12", "bookworm"):
+        one.sh("apt-get install -y -qq --no-install-recommends certbot nginx")
+        succeeded(have(one), "there is none yet")
+        assert names(one) == [DOMAIN]
+        assert have(one).changed == []
+        authority.send(AWAY, "")
+        refused(have(one, domains=[DOMAIN, AWAY]), f"{AWAY}: ", "DNS records")
+        before = serial(one, "yard")
+        succeeded(have(one, directory=STAGING), f"it is not from {STAGING} but from {DIRECTORY}")
+        assert serial(one, "yard") != before
+        refused(have(one, directory=UNTRUSTED), "does not trust the authority's server")
+        assert one.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import shutil
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +123,16 @@ def names(host: Host) -> list[str]:
     return sorted(word.strip(" ,").removeprefix("DNS:") for word in said.split() if word.startswith("DNS:"))
 
 
+def served(host: Host, authority: Authority, name: str = DOMAIN) -> str:
+    """Which certificate nginx shows to who asks for a name, and trusts the authority alone."""
+    trust = ssl.create_default_context(cadata=authority.root())
+    plain = socket.create_connection((host.address, 443), timeout=10)
+    with trust.wrap_socket(plain, server_hostname=name) as secret:
+        shown = secret.getpeercert()
+    assert shown, "nobody showed a certificate"
+    return str(shown["serialNumber"])
+
+
 def held(host: Host) -> str:
     """All that a certificate depends on, and what nginx is told; accounts at authorities are not of it."""
     folders = "/etc/letsencrypt/live /etc/letsencrypt/archive /etc/letsencrypt/renewal /etc/nginx /etc/switchyard"
@@ -140,7 +152,7 @@ def now(host: Host) -> str:
     return host.sh("date '+%F %T'").strip()
 
 
-def test_a_bare_host_has_its_certificate_before_the_release_is_made(host: Host) -> None:
+def test_a_bare_host_has_its_certificate_before_the_release_is_made(host: Host, authority: Authority) -> None:
     before = host.fingerprint()
     looked = succeeded(host.play("site.yml", "--check", nginx_tls="acme"))
     assert any("certificate" in task for task in looked.changed), looked.changed
@@ -157,6 +169,7 @@ def test_a_bare_host_has_its_certificate_before_the_release_is_made(host: Host) 
     assert "webroot_path = /srv/yard/acme" in renewal
     assert host.sh(f"ls {PASSING} 2>/dev/null; ls /srv/yard/acme/.well-known/acme-challenge", check=False) == ""
     assert host.get("/health/", DOMAIN)[0] == 200
+    assert served(host, authority) in serial(host, "yard")
 
 
 def test_the_same_again_changes_nothing(host: Host) -> None:
@@ -176,7 +189,7 @@ def test_a_name_that_leads_elsewhere_is_named_and_nothing_is_touched(host: Host,
     assert host.sh("systemctl show -p MainPID 'yard@*'") == pid
 
 
-def test_a_name_more_is_fetched_without_a_failed_request(host: Host) -> None:
+def test_a_name_more_is_fetched_without_a_failed_request(host: Host, authority: Authority) -> None:
     before = serial(host, "yard")
     with host.under_load("/health/", DOMAIN) as failures:
         succeeded(host.play("site.yml", nginx_tls="acme", site_domains=[DOMAIN, OTHER]))
@@ -185,9 +198,10 @@ def test_a_name_more_is_fetched_without_a_failed_request(host: Host) -> None:
     assert serial(host, "yard") != before
     assert host.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""
     assert host.get("/health/", OTHER)[0] == 200
+    assert served(host, authority, OTHER) == served(host, authority)
 
 
-def test_the_timers_own_command_renews_and_nginx_takes_it_up(host: Host) -> None:
+def test_the_timers_own_command_renews_and_nginx_takes_it_up(host: Host, authority: Authority) -> None:
     before, since = serial(host, "yard"), now(host)
     host.sh(f"sed -i 's/^#* *renew_before_expiry.*/renew_before_expiry = 89 days/' {RENEWAL}; sed -n 1,3p {RENEWAL}")
     host.sh(f"grep -q '^renew_before_expiry' {RENEWAL} || sed -i '1i renew_before_expiry = 89 days' {RENEWAL}")
@@ -202,6 +216,7 @@ def test_the_timers_own_command_renews_and_nginx_takes_it_up(host: Host) -> None
     assert failures == []
     assert serial(host, "yard") != before
     assert reloads(host, since) == 1
+    assert served(host, authority) in serial(host, "yard")
 
 
 def test_another_authority_is_asked_for_a_new_one_and_the_first_again(host: Host) -> None:
@@ -288,7 +303,7 @@ def test_a_run_that_is_killed_while_the_authority_is_asked_is_made_up_for(host: 
 
 def test_an_edge_of_an_earlier_version_has_to_come_up_to_date_first(host: Host) -> None:
     text = host.sh(f"cat {EDGE}")
-    host.sh(f"sed -i '/acme-challenge/d' {EDGE}; systemctl reload nginx; sleep 0.5")
+    host.sh(f"sed -i s/acme-challenge/acme-was-not-there/ {EDGE}; systemctl reload nginx; sleep 0.5")
     run = have(host, directory=STAGING)
     (host.scratch / "edge.conf").write_text(text)
     host.sh(f"cat > {EDGE} <<'END'\n{text}END\nsystemctl reload nginx")

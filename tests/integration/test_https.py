@@ -259,7 +259,9 @@ def test_a_project_that_sees_no_https_is_stopped_at_its_gate(host: Host, visitor
     run = host.play("site.yml", site_settings_overrides=wrong)
     assert run.rc != 0
     said = on_one_line(run)
-    assert f"GET /health/: https_redirect_loop: HTTP 301 to https://{DOMAIN}/health/" in said, run.output
+    assert f"GET /health/: https_redirect_loop: HTTP/1.1 301 Moved Permanently: https://{DOMAIN}/health/" in said, (
+        run.output
+    )
     assert "leads to itself" in said, run.output
     assert 'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")' in said, run.output
     assert "nothing that is live was touched" in said

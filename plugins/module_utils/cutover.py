@@ -40,7 +40,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
 )
 from ansible_collections.switchyard.django.plugins.module_utils import edge as edge_rules
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import Check, Limits, Report, Target, probe
-from ansible_collections.switchyard.django.plugins.module_utils.layout import NGINX_SITES, SITES, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES, Layout
 from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
@@ -352,27 +352,7 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
 def _refused(layout: Layout, said: str) -> str:
     """Whose fault it is that nginx refuses the configuration: ours, or that of what was there before."""
     words = "\n".join(line for line in said.strip().splitlines() if "[warn]" not in line)
-    before = subprocess.run(["nginx", "-t", "-q"], capture_output=True, text=True, check=False)
-    fault = "\n".join(line for line in before.stderr.splitlines() if "[emerg]" in line)
-    own_file = any(f" {own}" in fault for own in (f"{layout.edge}:", f"{layout.etc}/"))
-    if not before.returncode or (_is_of_the_site(layout, fault) and not own_file):
-        return f"nginx refuses the configuration:\n{words}"
-    if own_file:
-        way_out = f"That file is {layout.site}'s own, and was changed by hand: site.yml writes it anew."
-    else:
-        way_out = f"Mend that file, which is not {layout.site}'s, or take it out of {NGINX_SITES}."
-    return (
-        f"nginx refuses the configuration that the host has already, without what {layout.site} would change:\n"
-        f"{before.stderr.strip()}\n{way_out} Until then nginx goes on with what it read before, and would not start "
-        "again."
-    )
-
-
-def _is_of_the_site(layout: Layout, fault: str) -> bool:
-    """Whether nginx names a file of the site's: one of its own, or one that its own name, such as a certificate."""
-    named = [Path(path) for path in re.findall(r'(?<=["\s])/[^\s":]+', fault)]
-    own = disk.text_of(layout.edge) or ""
-    return any(path == layout.edge or path.is_relative_to(layout.etc) or f" {path};" in own for path in named)
+    return nginx_trial.refused_already(layout) or f"nginx refuses the configuration:\n{words}"
 
 
 def _keep_hashed_files(layout: Layout, release: str | None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, guard, history
+from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, guard, history, nginx_trial
 from ansible_collections.switchyard.django.plugins.module_utils.cutover import CutoverError, Plan, move
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, Target, WebSocketCheck
 
@@ -936,6 +936,19 @@ def test_whose_file_it_is_that_nginx_refused_before(layout, monkeypatch, at, wor
     assert line in said
     assert words in said
     assert "without what shop would change" in said
+    # A deploy writes the site's own anew, and is told of others' before it begins.
+    assert nginx_trial.refused_already(layout, and_ours=False) == ("" if "own" in words else said)
+
+
+@pytest.mark.parametrize("rc", [0, None])
+def test_before_a_deploy_nothing_is_said_where_nginx_is_content_or_not_there_yet(layout, monkeypatch, rc):
+    def nginx(argv, **_how):
+        if rc is None:
+            raise FileNotFoundError("nginx")
+        return subprocess.CompletedProcess(argv, rc, "", "nginx: [warn] something\n")
+
+    monkeypatch.setattr(cutover.subprocess, "run", nginx)
+    assert nginx_trial.refused_already(layout, and_ours=False) == ""
 
 
 # --- the gate's probes -----------------------------------------------------------------------------------------------

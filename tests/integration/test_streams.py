@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -215,6 +216,26 @@ def test_a_protected_file_is_the_sites_to_give(host: Host) -> None:
     assert answer.headers["Content-Type"] == "text/plain"
     assert answer.headers["X-Accel-Redirect"] is None
     assert page(host, "/protected/?file=/media/private/none.txt")[0] == 404
+
+
+# --- what is written down
+
+LOG = "/var/log/nginx/board.access.log"
+
+
+def test_the_log_is_json_and_is_turned_over(host: Host) -> None:
+    trial.visit(host, **{"User-Agent": 'a "quoted" \\ word'})
+    entry = json.loads(host.sh(f"tail -n 1 {LOG}"))
+    assert (entry["method"], entry["uri"], entry["status"], entry["scheme"]) == ("GET", "/visit/", 200, "http")
+    assert (entry["client"], entry["user_agent"]) == (trial.gateway(host), 'a "quoted" \\ word')
+    assert entry["upstream"] == trial.unit(host).removesuffix(".service").replace("@", "-")
+    assert 0 <= float(entry["upstream_seconds"]) <= entry["seconds"] + 0.001
+    host.sh("logrotate --force /etc/logrotate.d/nginx; sleep 0.5")
+    trial.ask(host, "/visit/?after=1").read()
+    (entry,) = map(json.loads, host.sh(f"cat {LOG}").splitlines())
+    assert entry["uri"] == "/visit/?after=1"
+    assert len(host.sh(f"cat {LOG}.1").splitlines()) > 1
+    assert host.sh(f"stat -c '%a %U %G' {LOG} {LOG}.1").splitlines() == ["640 www-data adm"] * 2
 
 
 # --- what nginx says itself

@@ -43,6 +43,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
 from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES, Layout
 from ansible_collections.switchyard.django.plugins.module_utils.tls import Tls
 
+# Wider than what nginx calls immutable: to keep a file more does no harm, and a hash may be of digits alone.
 HASHED_NAME = re.compile(r"\.[0-9a-f]{8,}\.")
 # How far back the journal is asked why an instance went away after its gate, in seconds.
 LATELY = 120
@@ -188,7 +189,8 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     disk.remove(layout.undo)
     if plan.operation == "rollback" and undo.source in history.rejected(history.read(layout.history)):
         told += f". {undo.source} was rolled away from; site.yml with release_retry=true brings it back"
-    return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{told}", undo.edge)
+    again = " as before, and what nginx does for the site has changed" if undo.source == plan.release else ""
+    return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{again}{told}", undo.edge)
 
 
 def _withdraw(layout: Layout, plan: Plan, live: str | None) -> Outcome:

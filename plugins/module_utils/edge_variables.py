@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils.edge import BIND
+from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES
 
 SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 # What Python takes as well, nginx does not: netmasks, and behind a % any text at all.
@@ -157,6 +158,10 @@ def _tls_problems(variables: Mapping[str, Any]) -> list[str]:
 
 
 def _file_problem(name: str, path: object) -> str:
+    if str(path).startswith(f"{SITES}/"):
+        return (
+            f"{name} {path} is in a folder of the deploy's, which it changes. Lay it elsewhere, for example in /etc/ssl"
+        )
     if FILE.fullmatch(str(path)):
         return ""
     return (

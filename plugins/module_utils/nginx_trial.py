@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk
-from ansible_collections.switchyard.django.plugins.module_utils.layout import NGINX_SITES, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SCRIPT = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t'
 
@@ -46,7 +46,7 @@ def refused_already(layout: Layout, and_ours: bool = True) -> str:
     if own_file:
         way_out = f"That file is {layout.site}'s own, and was changed by hand: site.yml writes it anew."
     else:
-        way_out = f"Mend that file, which is not {layout.site}'s, or take it out of {NGINX_SITES}."
+        way_out = f"Mend that file, which is not {layout.site}'s, or take it out of nginx's configuration."
     return (
         f"nginx refuses the configuration that the host has already, without what {layout.site} would change:\n"
         f"{said.stderr.strip()}\n{way_out} Until then nginx goes on with what it read before, and would not start "

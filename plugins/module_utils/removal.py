@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -197,9 +198,9 @@ def _beside(folder: Path, stay: set[str]) -> list[Path]:
 
 
 def _logs(layout: Layout) -> list[Path]:
-    """The site's own; a site may be named access or error, as nginx's common logs are."""
-    logs = sorted(NGINX_LOGS.glob(f"{layout.site}.*"))
-    return [path for path in logs if not path.name.startswith(("access.log", "error.log"))]
+    """The site's own, those that logrotate has turned over included; what begins with its name may be another's."""
+    own = re.compile(rf"{re.escape(layout.site)}\.access\.log(\.[0-9]+(\.gz)?)?")
+    return [path for path in sorted(NGINX_LOGS.glob(f"{layout.site}.*")) if own.fullmatch(path.name)]
 
 
 def _keepable(layout: Layout) -> list[Path]:

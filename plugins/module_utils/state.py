@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import grp
 import json
+import math
 import os
 import platform
 import pwd
@@ -50,14 +51,22 @@ def edge(layout: Layout) -> dict[str, Any]:
     return json.loads(layout.edge_names.read_text())
 
 
+# In so many days, of which the first may be nearly over, HSTS counts for 300 seconds.
+FIRST_DAYS = 3
+
+
 def edge_memory(layout: Layout, today: datetime.date) -> dict[str, Any]:
-    """What the edge has told browsers: for how long they come by https alone, and in which days only for a while."""
+    """What the edge has told browsers: until when they come by https alone, and in which days only for a while."""
     try:
         before = edge(layout)
     except (OSError, ValueError):
         before = {}
-    first = [str(today), str(today + datetime.timedelta(days=1))]
-    return {"hsts": before.get("hsts") or 0, "hsts_days": before.get("hsts_days") or first}
+    first = [str(today + datetime.timedelta(days=number)) for number in range(FIRST_DAYS)]
+    hsts, days = before.get("hsts") or 0, before.get("hsts_days") or first
+    until = before.get("hsts_until", "")
+    if hsts:  # it may have been said a moment ago
+        until = str(today + datetime.timedelta(days=1 if str(today) in days else math.ceil(hsts / 86400)))
+    return {"hsts": hsts, "hsts_days": days, "hsts_until": until, "hsts_holds": until > str(today)}
 
 
 # What Debian's releases have, for a host where it is not installed yet.

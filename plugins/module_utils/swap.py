@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -104,7 +105,14 @@ def _move(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Out
 
 def _told(message: str, plan: cutover.Plan, removed: list[str]) -> str:
     gone = [f"{len(removed)} removed: {', '.join(removed)}"] if removed else []
-    return "; ".join([message, *gone, *plan.notes])
+    return "; ".join([message, *gone, *plan.notes, *_closed(Layout(plan.site), plan)])
+
+
+def _closed(layout: Layout, plan: cutover.Plan) -> list[str]:
+    """Whether visitors see nothing of what is live."""
+    text = plan.edge.get(str(layout.edge_names)) or disk.text_of(layout.edge_names) or "{}"
+    closed = json.loads(text).get("maintenance")
+    return ["closed for maintenance (nginx_maintenance): who comes gets 503"] if closed else []
 
 
 def _shown(text: str | None) -> str:

@@ -430,7 +430,7 @@ def test_beside_a_file_that_nginx_refuses_a_deploy_backs_off(town: Town, say: Sa
             before,
             "nginx refuses the configuration that the host has already, without what board would change:",
             'unknown directive "serve_name" in /etc/nginx/sites-enabled/wiki:3',
-            "Mend that file, which is not board's, or take it out of /etc/nginx/sites-enabled",
+            "Mend that file, which is not board's, or take it out of nginx's configuration",
         )
 
 

@@ -52,7 +52,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
             "MEDIA_ROOT": "/srv/board/media",
         },
         nginx_client_max_body_size="110m",
-        nginx_protected_media=["private"],
+        nginx_protected_media=["private", "bills/"],
         cutover_settle=1,
         cutover_drain=5,
     )
@@ -193,7 +193,7 @@ def everything(host: Host, server: trial.Server, say: Say) -> None:
 
 def test_what_a_visitor_has_sent_acts_in_nobodys_name(host: Host) -> None:
     host.sh(
-        "cd /srv/board/media && mkdir -p private && echo ours > private/bill.txt && "
+        "cd /srv/board/media && mkdir -p private bills && echo ours | tee private/bill.txt bills/bill.txt && "
         "for name in page.html drawing.svg data.xml photo.png note.txt; do echo '<script>' > $name; done && "
         "chown -R board: . && chmod -R a+rX ."
     )
@@ -210,7 +210,9 @@ def test_what_a_visitor_has_sent_acts_in_nobodys_name(host: Host) -> None:
 
 
 def test_a_protected_file_is_the_sites_to_give(host: Host) -> None:
-    assert page(host, "/media/private/bill.txt")[0] == 404
+    for folder in ("private", "bills"):
+        assert page(host, f"/media/{folder}/bill.txt")[0] == 404
+        assert trial.ask(host, f"/protected/?file=/media/{folder}/bill.txt").read() == b"ours\n"
     answer = trial.ask(host, "/protected/?file=/media/private/bill.txt")
     assert (answer.status, answer.read()) == (200, b"ours\n")
     assert answer.headers["Content-Type"] == "text/plain"

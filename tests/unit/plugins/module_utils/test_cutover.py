@@ -823,7 +823,7 @@ def test_a_configuration_that_nginx_refuses_without_us_is_not_our_fault(layout, 
         "nginx refuses the configuration that the host has already, without what shop would change:"
     )
     assert mounted.said_before.strip() in message
-    assert "Mend that file, which is not shop's, or take it out of /etc/nginx/sites-enabled." in message
+    assert "Mend that file, which is not shop's, or take it out of nginx's configuration." in message
     assert "would not start again" in message
 
 
@@ -921,7 +921,10 @@ def test_the_edge_is_asked_as_a_visitor_asks_it(layout, make_release, monkeypatc
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        ("/etc/nginx/sites-enabled/wiki:3", "Mend that file, which is not shop's, or take it out of"),
+        (
+            "/etc/nginx/sites-enabled/wiki:3",
+            "Mend that file, which is not shop's, or take it out of nginx's configuration",
+        ),
         ("/etc/switchyard/blog/current/nginx/http/upstream.conf:1", "Mend that file, which is not shop's"),
         ("{edge}:12", "That file is shop's own, and was changed by hand: site.yml writes it anew."),
         ("{etc}/current/nginx/http/upstream.conf:1", "That file is shop's own"),

@@ -171,15 +171,36 @@ TODAY = datetime.date(2026, 12, 31)
     ],
     ids=["no file", "empty", "torn", "of an earlier version", "none", "null"],
 )
-def test_an_edge_that_has_told_nothing_begins_today_and_tells_it_for_a_while_tomorrow_too(layout, text):
+def test_an_edge_that_has_told_nothing_begins_today_and_tells_it_for_a_while_for_two_whole_days(layout, text):
     if text is not None:
         layout.edge_names.write_text(text)
-    assert state.edge_memory(layout, TODAY) == {"hsts": 0, "hsts_days": ["2026-12-31", "2027-01-01"]}
+    assert state.edge_memory(layout, TODAY) == {
+        "hsts": 0,
+        "hsts_days": ["2026-12-31", "2027-01-01", "2027-01-02"],
+        "hsts_until": "",
+        "hsts_holds": False,
+    }
 
 
-def test_what_an_edge_has_told_is_remembered_however_long_ago(layout):
-    layout.edge_names.write_text('{"hsts": 31536000, "hsts_days": ["2026-01-01", "2026-01-02"]}')
-    assert state.edge_memory(layout, TODAY) == {"hsts": 31536000, "hsts_days": ["2026-01-01", "2026-01-02"]}
+@pytest.mark.parametrize(
+    ("told", "until"),
+    [
+        ({"hsts": 31536000, "hsts_days": ["2026-01-01"]}, "2027-12-31"),
+        ({"hsts": 86401, "hsts_days": ["2026-01-01"]}, "2027-01-02"),
+        ({"hsts": 31536000, "hsts_days": ["2026-12-30", "2026-12-31"]}, "2027-01-01"),
+        ({"hsts": 0, "hsts_until": "2027-03-01"}, "2027-03-01"),
+        ({"hsts": 0, "hsts_until": "2026-12-31"}, "2026-12-31"),
+    ],
+    ids=["a year", "a day and a second", "in the first days", "not any more", "over since today"],
+)
+def test_until_when_browsers_may_remember_what_an_edge_has_told(layout, told, until):
+    layout.edge_names.write_text(json.dumps(told))
+    memory = state.edge_memory(layout, TODAY)
+    assert (memory["hsts"], memory["hsts_until"]) == (told["hsts"], until)
+    assert memory["hsts_holds"] is (until > "2026-12-31")
+    # What is not said any more is over at the same day, whenever it is asked.
+    layout.edge_names.write_text(json.dumps({"hsts": 0, "hsts_until": until}))
+    assert state.edge_memory(layout, TODAY + datetime.timedelta(days=9))["hsts_until"] == until
 
 
 @pytest.fixture
@@ -317,7 +338,7 @@ def test_how_visitors_come_is_a_part_of_the_environment(layout, quiet_host):
 def test_nginx_and_its_memory_are_read_too(layout, quiet_host):
     layout.edge_names.write_text('{"hsts": 300, "hsts_days": ["2026-01-01", "2026-01-02"]}')
     found = read(layout)
-    assert found["edge"] == {"hsts": 300, "hsts_days": ["2026-01-01", "2026-01-02"]}
+    assert (found["edge"]["hsts"], found["edge"]["hsts_days"]) == (300, ["2026-01-01", "2026-01-02"])
     assert found["nginx"] == state.nginx_version()
 
 

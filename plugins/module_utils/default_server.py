@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ STOCK_TEXT = "/etc/nginx/sites-available/default"
 DEFAULT_SITE = re.compile(r"switchyard-default-(?P<port>[0-9]+)(?:-(?P<kind>tls|quic))?\.conf")
 # A directive may stand anywhere on a line, and does, where somebody writes a whole server into one.
 LISTEN = re.compile(r"(?:^|(?<=[\s;{}]))listen\s+([^;{}]+);")
+SERVER = re.compile(r"(?:^|(?<=[\s;{}]))server\s*\{")
+SERVER_NAME = re.compile(r"(?:^|(?<=[\s;{}]))server_name\s+([^;{}]+);")
 # Where a server listens that takes no visitor away from one that listens everywhere.
 EVERYWHERE_OR_HERE = re.compile(r"|\*|0\.0\.0\.0|\[::\]|localhost|127\..*|\[::1\]")
 COMMENT = re.compile(r"(?m)(?:^|(?<=[\s;{}]))#.*$")
@@ -59,7 +61,7 @@ def settled(site: str, files: Iterable[Mapping[str, Any]]) -> tuple[dict[str, st
             for file, listen in here
             if listen.takes_away
         ]
-        defaults = [file for file, listen in here if listen.default and listen.everywhere]
+        defaults = [file for file, listen in here if (listen.default or listen.nameless) and listen.everywhere]
         by_hand = [file for file in defaults if not (stock and file == str(STOCK_SITE))]
         if by_hand:
             wanted[path] = None
@@ -71,6 +73,7 @@ def settled(site: str, files: Iterable[Mapping[str, Any]]) -> tuple[dict[str, st
             wanted[str(STOCK_SITE)] = None
             note = {"path": str(STOCK_SITE), "target": os.readlink(STOCK_SITE)}
             wanted[str(STOCK_NOTE)] = json.dumps(note) + "\n"
+            notes.append(f"nginx's stock site, {STOCK_SITE}, is switched off")
     return wanted, list(dict.fromkeys(notes))
 
 
@@ -95,6 +98,7 @@ class Listen:
     address: str
     port: int
     default: bool
+    nameless: bool = False
 
     @property
     def everywhere(self) -> bool:
@@ -110,10 +114,31 @@ class Listen:
 def _listens() -> dict[str, list[Listen]]:
     """Where nginx listens by each file of its configuration, but for our own default servers."""
     return {
-        path: [_listen(words) for words in map(str.split, LISTEN.findall(text)) if not words[0].startswith("unix:")]
+        path: [listen for server in _servers(text) for listen in _listens_of(server)]
         for path, text in _files()
         if not (Path(path).parent == NGINX_SITES and DEFAULT_SITE.fullmatch(Path(path).name))
     }
+
+
+def _servers(text: str) -> list[str]:
+    """What stands in each server block of a file."""
+    found = []
+    for begin in SERVER.finditer(text):
+        depth, end = 1, begin.end()
+        while depth and end < len(text):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        found.append(text[begin.end() : end])
+    return found
+
+
+def _listens_of(server: str) -> list[Listen]:
+    """Where a server listens. One without a name is there for names that no other has, whether it says so or not."""
+    names = {name.strip("\"'") for words in SERVER_NAME.findall(server) for name in words.split()}
+    directives = [words.split() for words in LISTEN.findall(server)] or [["80"]]
+    return [
+        replace(_listen(words), nameless=names <= {"", "_"}) for words in directives if not words[0].startswith("unix:")
+    ]
 
 
 def _listen(words: list[str]) -> Listen:

@@ -27,6 +27,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.unit_watch impor
 # By this header the edge tells who asks from the host itself which release answered.
 RELEASE_HEADER = "X-Release"
 
+# By this one it tells an instance for which release a request is.
+RECIPIENT_HEADER = "X-Switchyard-Release"
+
 # An instance that passed, but that no cutover came for within these seconds, ends by itself: the run may have died, or
 # another host of the site may have failed its gate.
 UNCLAIMED = 900
@@ -45,7 +48,7 @@ class Passed:
 
 
 def checks(
-    wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None
+    wanted: Mapping[str, Any], response_headers: Mapping[str, str] | None = None, release: str = ""
 ) -> tuple[list[Check], list[Check]]:
     """What a release is asked for, its page and its WebSocket, with the very headers that the edge sends."""
     headers = {
@@ -54,6 +57,7 @@ def checks(
         "X-Forwarded-For": "127.0.0.1",
         "X-Forwarded-Host": wanted["host"],
         "X-Real-IP": "127.0.0.1",
+        **({RECIPIENT_HEADER: release} if release else {}),
         "User-Agent": "switchyard-probe",
     }
     page: list[Check] = [HttpCheck(wanted["health_path"], headers=headers, response_headers=response_headers or {})]
@@ -92,7 +96,7 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
-    report = ask(target_of(layout, manifest), checks(manifest["gate"]), limits, UnitWatch(unit))
+    report = ask(target_of(layout, manifest), checks(manifest["gate"], release=release), limits, UnitWatch(unit))
     if report.ok:
         message = f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms"
         try:

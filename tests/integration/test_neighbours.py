@@ -388,6 +388,19 @@ def test_a_link_among_the_media_leads_nowhere(town: Town) -> None:
     town.machine.sh("find /srv/board/media -type l -delete")
 
 
+def test_a_link_in_the_place_of_a_socket_leads_to_nobody(town: Town) -> None:
+    """A site's user has the folder of its socket, and nginx follows a link from there to another site's."""
+    live = {site: town.live(site) for site in ("board", "shop")}
+    own, other = (f"/run/{site}/{release}" for site, release in live.items())
+    town.machine.sh(f"runuser -u board -- sh -c 'cd {own} && mv app.sock kept.sock && ln -s {other}/app.sock app.sock'")
+    try:
+        status, body = town.get("board", "/")
+        assert (status, body) == (421, b""), "board's visitors came to shop"
+    finally:
+        town.machine.sh(f"runuser -u board -- mv {own}/kept.sock {own}/app.sock")
+    town.all_answer()
+
+
 @pytest.mark.full
 def test_a_link_among_the_static_files_is_refused(town: Town) -> None:
     """They are made by the project's own code, and belong to root from then on: their owner says nothing."""

@@ -1,6 +1,8 @@
 # Made by switchyard.django. An app server behind a socket does not know what a visitor asked for: nginx says it in
 # headers, and replaces those of the same name that a visitor sends.
-HEADERS = (b"host", b"x-forwarded-proto", b"x-real-ip")
+import os
+
+HEADERS = (b"host", b"x-forwarded-proto", b"x-real-ip", b"x-switchyard-release")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -22,3 +24,8 @@ def server(host, scheme):
 def is_stream(names):
     """Whether an answer is made as it goes: Django gives every other one its length. nginx passes it on as it comes."""
     return not any(name in (b"content-length", b"x-accel-buffering") for name in names)
+
+
+def is_for_another(recipient):
+    """Whether nginx meant another release: another site may have laid a link to this socket where its own was."""
+    return bool(recipient) and recipient != os.environ.get("RELEASE_ID", recipient)

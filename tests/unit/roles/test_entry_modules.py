@@ -247,6 +247,22 @@ def test_an_answer_can_be_written_piece_by_piece(wsgi):
     assert written == [b"piece"]
 
 
+RECIPIENTS = [("0123456789ab", False), ("", False), ("ba9876543210", True), ("0123456789ab ", True)]
+
+
+@pytest.mark.parametrize(("recipient", "refused"), RECIPIENTS)
+def test_what_nginx_meant_for_another_release_is_not_answered(wsgi, monkeypatch, recipient, refused):
+    monkeypatch.setenv("RELEASE_ID", "0123456789ab")
+    if not refused:
+        visited(wsgi, HTTP_X_SWITCHYARD_RELEASE=recipient)
+        return
+    answers = []
+    environ = {"wsgi.url_scheme": "http", "HTTP_X_SWITCHYARD_RELEASE": recipient}
+    assert wsgi.application(environ, lambda *answer: answers.append(answer)) == []
+    assert [status for status, _headers in answers] == ["421 Misdirected Request"]
+    assert wsgi.seen == [], "the project was asked"
+
+
 LATIN_1 = st.text(st.characters(max_codepoint=255), max_size=80)
 
 
@@ -307,6 +323,28 @@ def sent(module, *messages):
     asyncio.run(module.application(scope_of(), nobody_calls, send))
     assert messages == before, "the project's own messages stay as they are"
     return passed
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(("recipient", "refused"), RECIPIENTS)
+def test_a_scope_that_nginx_meant_for_another_release_is_refused(asgi, monkeypatch, kind, recipient, refused):
+    monkeypatch.setenv("RELEASE_ID", "0123456789ab")
+    scope = scope_of(kind, {"x-switchyard-release": recipient.encode()})
+    if not refused:
+        asked(asgi, scope)
+        return
+    passed = []
+
+    async def send(message):
+        passed.append(message)
+
+    asyncio.run(asgi.application(scope, nobody_calls, send))
+    assert asgi.seen == [], "the project was asked"
+    assert passed[0] == (
+        {"type": "websocket.close", "code": 1008}
+        if kind == "websocket"
+        else {"type": "http.response.start", "status": 421, "headers": [(b"content-length", b"0")]}
+    )
 
 
 @pytest.mark.parametrize(("headers", "streams"), ANSWERS)

@@ -289,7 +289,7 @@ def test_the_stock_site_goes_and_it_is_noted_who_switched_it_off(nginx):
     files, notes = default_server.settled("shop", wanted(nginx))
     note = json.dumps({"path": str(nginx.stock), "target": str(nginx.available)}) + "\n"
     assert files == {**as_wanted(nginx), str(nginx.stock): None, str(nginx.folder / "stock-site.json"): note}
-    assert notes == []
+    assert notes == [f"nginx's stock site, {nginx.stock}, is switched off"]
     assert nginx.stock.is_symlink(), "a thought changes nothing"
 
 
@@ -432,6 +432,11 @@ def by_hand(monkeypatch):
         "server { listen *:80 default; }",
         "server { server_name _;listen 0.0.0.0 default_server; } # for all the rest",
         "server {\n    # listen 8080;\n    listen 80 default_server; # all\n}",
+        # Nobody else has what has no name.
+        "server { listen 80; return 200; }",
+        "server { root /srv; }",
+        "server { server_name _; listen [::]:80; location / { if ($uri) { return 204; } } }",
+        "server { listen 80; server_name wiki.example.org; } server { listen 80; server_name ''; }",
     ],
 )
 def test_a_default_server_that_is_made_by_hand_stays_and_ours_is_left_out(by_hand, text):
@@ -449,7 +454,10 @@ def test_a_default_server_that_is_made_by_hand_stays_and_ours_is_left_out(by_han
         "",
         "server { listen 80; server_name default_server; }",
         "# server { listen 80 default_server; }",
-        "server {\n    #listen 80 default_server;\n    listen 80;\n}",
+        "server {\n    #listen 80 default_server;\n    listen 80;\n    server_name wiki.example.org;\n}",
+        "server { listen 80; server_name _ wiki.example.org; }",
+        "server { listen 8080; } server { listen 80; server_name wiki.example.org; location / { return 204; } }",
+        "server { listen 10.0.0.5:8080; server_name _; }",
         "server { listen 8080 default_server; listen 443 ssl default_server; }",
         "server { listen unix:/run/hand.sock default_server; }",
         "map $uri $listen { /80 default_server; }",

@@ -86,7 +86,7 @@ def plan_of(layout, **wanted):
 
 def test_a_stock_site_goes_with_the_edge_and_a_note_of_it_is_kept(layout, stock):
     plan = plan_of(layout, edge=[DEFAULT])
-    assert plan.notes == []
+    assert plan.notes == [f"nginx's stock site, {stock}, is switched off"]
     assert plan.edge[str(stock)] is None
     note = {"path": str(stock), "target": "/etc/nginx/sites-available/default"}
     assert json.loads(plan.edge[str(default_server.STOCK_NOTE)]) == note

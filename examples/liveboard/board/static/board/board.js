@@ -5,7 +5,6 @@
 
 const POLL_EVERY = 3000;
 const RETRY_FIRST = 500;
-const RETRY_LONGEST = 15000;
 // The server speaks every five seconds at least: a socket silent for longer than this is dead.
 const SILENCE = 20000;
 const PAGE_LENGTH = 100;
@@ -63,7 +62,6 @@ function take(message) {
 
 let socket = null;
 let failures = 0;
-let retryTimer = 0;
 let pollTimer = 0;
 let silenceTimer = 0;
 
@@ -78,7 +76,6 @@ function query() {
 }
 
 function openSocket() {
-  retryTimer = 0;
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(`${scheme}//${location.host}/ws/board/?${query()}`);
   socket.onclose = (event) => lost(event.code);
@@ -101,20 +98,19 @@ function dropSilentSocket() {
   lost(0);
 }
 
-// While the socket is away the page polls: that keeps it live, and tells whether the site still offers a WebSocket. Where
-// the server said that it changes over (1001 and 1012; 4012 behind daphne), that is asked first.
+// While the socket is away the page polls: that keeps it live, and tells whether the site still offers a WebSocket before it
+// asks for one again. 1001, 1012 and, behind daphne, 4012 say that the server changes over.
 function lost(code) {
   clearTimeout(silenceTimer);
   socket = null;
-  const restarting = [1001, 1012, 4012].includes(code);
   if (page.live === "websocket") {
+    const restarting = [1001, 1012, 4012].includes(code);
     show("connecting", restarting ? "The server is changing over; reconnecting…" : "Connection lost; reconnecting…");
   }
-  const delay = Math.min(RETRY_FIRST * 2 ** failures, RETRY_LONGEST) * (0.75 + Math.random() / 2);
-  if (page.interface === "ASGI" && !restarting) retryTimer = setTimeout(openSocket, delay);
+  const delay = Math.min(RETRY_FIRST * 2 ** failures, POLL_EVERY) * (0.75 + Math.random() / 2);
   failures += 1;
   clearTimeout(pollTimer);
-  pollTimer = setTimeout(poll, restarting ? delay : 1000);
+  pollTimer = setTimeout(poll, delay);
 }
 
 async function poll() {
@@ -132,14 +128,12 @@ async function poll() {
 function afterPoll() {
   if (page.live === "websocket") return;
   if (page.interface === "WSGI") {
-    clearTimeout(retryTimer);
-    retryTimer = 0;
     failures = 0;
     show("polling", "Polling every 3 seconds");
     return;
   }
   if (failures > 2) show("polling", "Polling until the WebSocket is back");
-  if (!socket && !retryTimer) openSocket();
+  if (!socket) openSocket();
 }
 
 // The same page keeps its identifier over a reload, so that it is not counted twice.

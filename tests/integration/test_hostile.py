@@ -222,6 +222,7 @@ def statuses(host: Host, path: str, number: int, client: str = "") -> list[int]:
         return sorted(pool.map(one, range(number)))
 
 
+@pytest.mark.full
 def test_a_trusted_proxy_is_believed_in_what_it_says_of_visitors_alone(host: Host) -> None:
     trial.deploy(
         host,
@@ -241,6 +242,7 @@ def test_a_trusted_proxy_is_believed_in_what_it_says_of_visitors_alone(host: Hos
     assert "evil" not in json.dumps({**believed, "PATH_INFO": ""})
 
 
+@pytest.mark.full
 def test_who_asks_too_much_gets_429_and_nobody_else_does(host: Host) -> None:
     visitor = Visitor(host.address)
     visitor.send(hostile.get("/visit/", "X-Forwarded-For: 7.7.7.7") * EXCESS)
@@ -253,6 +255,7 @@ def test_who_asks_too_much_gets_429_and_nobody_else_does(host: Host) -> None:
     assert statuses(host, "/static/board/board.css", EXCESS, "7.7.7.7") == [200] * EXCESS
 
 
+@pytest.mark.full
 def test_who_has_too_much_under_way_gets_429_and_nobody_else_does(host: Host) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         busy = pool.submit(statuses, host, "/slow/?seconds=3", BURST, "8.8.8.8")

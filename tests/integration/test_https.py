@@ -47,6 +47,9 @@ class Project:
             sheet.write(f":root {{ --paint: {version}; }}\n")
 
 
+pytestmark = pytest.mark.full
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("source"))

@@ -153,6 +153,9 @@ def controller_of(site: str, source: Path, group: str, release: str) -> Host:
     )
 
 
+pytestmark = pytest.mark.full
+
+
 @pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.full)])
 def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     group = f"{os.environ.get('SWITCHYARD_TEST_GROUP', 'molecule')}_near"

@@ -28,6 +28,8 @@ DROP_IN = "/run/systemd/system/nginx.service.d"
 FAIL_TO_RELOAD = f"mkdir -p {DROP_IN}; printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > {DROP_IN}/x.conf"
 RELOAD_AGAIN = f"rm -r {DROP_IN}; systemctl daemon-reload"
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:

@@ -243,6 +243,7 @@ def test_the_log_is_json_and_is_turned_over(host: Host) -> None:
 # --- what nginx says itself
 
 
+@pytest.mark.full
 def test_a_site_that_is_down(host: Host) -> None:
     host.sh(f"systemctl stop {trial.unit(host)}")
     try:
@@ -254,6 +255,7 @@ def test_a_site_that_is_down(host: Host) -> None:
     assert "nginx" not in text
 
 
+@pytest.mark.full
 def test_what_is_too_slow_and_in_ones_own_words(host: Host) -> None:
     assert host.play("site.yml", **TIGHT).rc == 0
     started = time.monotonic()
@@ -278,6 +280,7 @@ def too_large(host: Host, body: Iterator[bytes]) -> tuple[Visitor, float]:
     return visitor, time.monotonic() - started
 
 
+@pytest.mark.full
 def test_what_is_too_large_is_refused_before_it_is_read(host: Host) -> None:
     for body, soon in ((iter(()), 1 + hostile.QUIET), (parts(), 10)):
         visitor, took = too_large(host, body)
@@ -293,6 +296,7 @@ def closed(host: Host, path: str) -> Any:
     return answer.status, answer.headers["Retry-After"], "<h1>Closed for maintenance</h1>" in answer.read().decode()
 
 
+@pytest.mark.full
 def test_maintenance_and_its_end(host: Host) -> None:
     run = host.play("site.yml", **TIGHT, nginx_maintenance=True)
     assert run.rc == 0, run.output

@@ -98,6 +98,7 @@ def test_who_names_no_site_of_the_host_gets_no_certificate(host: Host) -> None:
     assert https.refusal(host.address, None) == "TLSV1_UNRECOGNIZED_NAME"
 
 
+@pytest.mark.full
 def test_who_names_one_site_and_asks_for_another_gets_neither(
     host: Host, place: https.Place, authority: Authority
 ) -> None:
@@ -222,6 +223,7 @@ async def ask_until(over: asyncio.Event, place: https.Place, lasting: bool) -> l
 # --- the way to another port, and back to HTTP
 
 
+@pytest.mark.full
 def test_the_port_is_another(host: Host, place: https.Place) -> None:
     """Redirects name it, nginx offers HTTP/3 at it, and Django hears of it."""
     run = host.play("site.yml", nginx_tls_port=8443)

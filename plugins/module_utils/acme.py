@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk, units
 from ansible_collections.switchyard.django.plugins.module_utils.certificate import (
+    CERTBOT,
     TIMER,
     CertificateError,
     Wanted,
@@ -35,16 +36,18 @@ from ansible_collections.switchyard.django.plugins.module_utils.certificate impo
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
-CERTBOT = "/usr/bin/certbot"
 LOG = "/var/log/letsencrypt/letsencrypt.log"
 # The timer keeps it and runs it after each renewal. It does nothing where nginx does not run.
 DEPLOY_HOOK = "systemctl try-reload-or-restart nginx.service"
 FOLDER = "/.well-known/acme-challenge"
+# By which the server for the challenge says for which run it answers: nginx may still have the one of a run before.
+MARK = "X-Switchyard-Question"
 BUSY = "Another instance of Certbot is already running"
 # A renewal of all that a host has may take so long, in seconds.
 PATIENCE = 300
-# nginx takes up a new configuration some time after it was told to.
-RELOAD_TAKES = 10
+# nginx takes up a new configuration some time after it was told to, and for a moment a worker from before may still
+# take a connection and drop it: the authority is sent there when every name has answered so many times in a row.
+RELOAD_TAKES, IN_A_ROW = 10, 5
 PROBLEM = re.compile(
     r"^\s*Domain:\s*(?P<domain>\S+)\n\s*Type:\s*(?P<type>\S+)\n\s*Detail:\s*(?P<detail>.+)$", re.MULTILINE
 )
@@ -138,8 +141,8 @@ def _answering(layout: Layout, wanted: Wanted) -> Iterator[None]:
         _refuse_deaf_edge(layout, wanted, silent)
         if silent:
             with disk.locked(layout.nginx_lock):
-                _put_up_server(layout, wanted, silent)
-            _require_answers(silent, wanted.port, name, content)
+                _put_up_server(layout, wanted, silent, name)
+            _require_answers(wanted, name, content)
         yield
     finally:
         question.unlink(missing_ok=True)
@@ -153,6 +156,8 @@ def _answer(domain: str, port: int, name: str) -> str:
         with contextlib.closing(connection):
             connection.request("GET", f"{FOLDER}/{name}", headers={"Host": domain})
             answer = connection.getresponse()
+            if answer.getheader(MARK) not in (None, name):
+                return "the server of a run before"
             return answer.read(1000).decode(errors="replace") if answer.status == 200 else f"status {answer.status}"
     except (OSError, http.client.HTTPException) as problem:
         return str(problem) or repr(problem)
@@ -184,8 +189,8 @@ def _served(layout: Layout, port: int) -> set[str]:
     return set(map(str.lower, edge["hosts"])) if layout.edge.exists() and edge["port"] == port else set()
 
 
-def _put_up_server(layout: Layout, wanted: Wanted, names: list[str]) -> None:
-    disk.write(challenge_server(layout), _server(layout, wanted.port, names).encode())
+def _put_up_server(layout: Layout, wanted: Wanted, names: list[str], question: str) -> None:
+    disk.write(challenge_server(layout), _server(layout, wanted.port, names, question).encode())
     try:
         said = try_nginx()
     except CertificateError as problem:
@@ -201,7 +206,7 @@ def _put_up_server(layout: Layout, wanted: Wanted, names: list[str]) -> None:
     reload_nginx()
 
 
-def _server(layout: Layout, port: int, names: Iterable[str]) -> str:
+def _server(layout: Layout, port: int, names: Iterable[str], question: str) -> str:
     listen = [f"    listen {port};", *([f"    listen [::]:{port};"] if _has_ipv6() else [])]
     return "\n".join(
         [
@@ -212,6 +217,7 @@ def _server(layout: Layout, port: int, names: Iterable[str]) -> str:
             f"    location ^~ {FOLDER}/ {{",
             f"        root {layout.challenges};",
             "        default_type text/plain;",
+            f"        add_header {MARK} {question};",
             "    }",
             "    location / {",
             "        return 404;",
@@ -227,20 +233,19 @@ def _has_ipv6() -> bool:
     return addresses.exists() and bool(addresses.read_text())
 
 
-def _require_answers(names: Iterable[str], port: int, name: str, content: str) -> None:
-    until = time.monotonic() + RELOAD_TAKES
-    for domain in names:
-        while True:
-            answer = _answer(domain, port, name)
-            if answer == content:
-                break
-            if time.monotonic() > until:
-                raise CertificateError(
-                    f"nginx_tls acme: the authority was not asked, for nginx does not answer here: "
-                    f"http://127.0.0.1:{port}{FOLDER}/{name} under the name {domain}: {answer}. journalctl -u "
-                    f"nginx.service and /var/log/nginx/error.log say why. {UNCHANGED}"
-                )
-            time.sleep(0.1)
+def _require_answers(wanted: Wanted, name: str, content: str) -> None:
+    until, rounds = time.monotonic() + RELOAD_TAKES, 0
+    while rounds < IN_A_ROW:
+        answers = ((domain, _answer(domain, wanted.port, name)) for domain in wanted.names)
+        wrong = next(((domain, answer) for domain, answer in answers if answer != content), None)
+        rounds = 0 if wrong else rounds + 1
+        if wrong and time.monotonic() > until:
+            raise CertificateError(
+                f"nginx_tls acme: the authority was not asked, for nginx does not answer here: "
+                f"http://127.0.0.1:{wanted.port}{FOLDER}/{name} under the name {wrong[0]}: {wrong[1]}. journalctl -u "
+                f"nginx.service and /var/log/nginx/error.log say why. {UNCHANGED}"
+            )
+        time.sleep(0.1)
 
 
 # --- what the authority says -----------------------------------------------------------------------------------------
@@ -270,10 +275,10 @@ def command(layout: Layout, wanted: Wanted) -> list[str]:
     account = ["--email", wanted.email] if wanted.email else ["--register-unsafely-without-email"]
     return [
         *(CERTBOT, "certonly", "--non-interactive", "--agree-tos", "--no-eff-email", *account),
-        *("--cert-name", lineage(layout), "--server", wanted.url, "--key-type", "ecdsa"),
+        *("--cert-name", lineage(layout, wanted), "--server", wanted.url, "--key-type", "ecdsa"),
         *("--webroot", "--webroot-path", str(layout.challenges), "--deploy-hook", DEPLOY_HOOK),
-        # The same lineage whatever has changed: the names, or the authority, be it for one that no browser believes.
-        *("--renew-with-new-domains", "--force-renewal", "--break-my-certs"),
+        # Of a lineage that is there already: certbot would wait longer, or somebody has given it other names by hand.
+        *("--force-renewal", "--renew-with-new-domains"),
         *(part for name in wanted.names for part in ("--domain", name)),
     ]
 

@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The certificate by which nginx speaks TLS for a site: where it lies, whether it will do, and one that is home-made.
 
-What stands in a certificate is read by openssl. How one is fetched from an authority is in acme.
+Its place is named by what it is for: other names, or another authority, and a new one is had beside the one that nginx
+serves. Which of them counts is said by the edge, which moves in the cutover and comes back with it. What stands in a
+certificate is read by openssl. How one is fetched from an authority is in acme.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import grp
 import hashlib
@@ -24,9 +27,9 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk, units
 from ansible_collections.switchyard.django.plugins.module_utils.edge_variables import ACME_DIRECTORIES
-from ansible_collections.switchyard.django.plugins.module_utils.layout import NGINX_SITES, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.layout import LETSENCRYPT, NGINX_SITES, Layout
 
-LETSENCRYPT = Path("/etc/letsencrypt")
+CERTBOT = "/usr/bin/certbot"
 TIMER = "certbot.timer"
 # Browsers refuse what is made for more than 398 days.
 HOME_MADE_DAYS = 365
@@ -39,6 +42,10 @@ KEY_GROUPS = ("root", "ssl-cert")
 CERTIFICATE_BEGINS = "-----BEGIN CERTIFICATE-----"
 KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 LOCKED_KEY = re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
+PLACE_LENGTH = 8
+PLACE = re.compile(rf"[0-9a-f]{{{PLACE_LENGTH}}}")
+# A place of home-made ones, and what it leads to; then what an earlier version had, which knew one place alone.
+HOME_MADE = re.compile(rf"({PLACE.pattern})(?:-[0-9T]+)?|certificate\.pem|key\.pem|current|[0-9]{{8}}T[0-9]+")
 
 
 class CertificateError(Exception):
@@ -73,6 +80,11 @@ class Wanted:
     @property
     def url(self) -> str:
         return ACME_DIRECTORIES.get(self.directory, self.directory)
+
+    @property
+    def place(self) -> str:
+        """What one for these names, of this authority, is told from the site's others by."""
+        return disk.digest([sorted(self.names), *([self.url] if self.kind == "acme" else [])], PLACE_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -121,9 +133,28 @@ def normal(name: str) -> str:
         return name.lower()
 
 
-def lineage(layout: Layout) -> str:
-    """By which name certbot knows the site's certificate."""
-    return f"switchyard-{layout.site}"
+def lineage(layout: Layout, wanted: Wanted) -> str:
+    """By which name certbot knows the certificate that is wanted."""
+    return f"switchyard-{layout.site}-{wanted.place}"
+
+
+def lineages(layout: Layout) -> list[str]:
+    """By which names certbot knows those that the site has; one without a digest is of an earlier version."""
+    names = sorted(path.stem for path in (LETSENCRYPT / "renewal").glob(f"switchyard-{layout.site}*.conf"))
+    return [name for name in names if _is_of_site(layout, name.removeprefix(f"switchyard-{layout.site}"))]
+
+
+def _is_of_site(layout: Layout, ending: str) -> bool:
+    """What ends like a digest may also be the one of an earlier version, of a site that is called so."""
+    if not ending:
+        return True
+    named_so = layout.etc.with_name(f"{layout.site}{ending}").exists()
+    return ending.startswith("-") and PLACE.fullmatch(ending[1:]) is not None and not named_so
+
+
+def live_folder(name: str) -> Path:
+    """Where nginx finds what certbot has by a name."""
+    return LETSENCRYPT / "live" / name
 
 
 def challenge_server(layout: Layout) -> Path:
@@ -131,17 +162,15 @@ def challenge_server(layout: Layout) -> Path:
     return NGINX_SITES / f"switchyard-acme-{layout.site}.conf"
 
 
-def files(layout: Layout, kind: str, certificate: str = "", key: str = "") -> tuple[Path, Path]:
-    """Where nginx finds the certificate and its key.
-
-    :param certificate: where it lies, if it is provided; so does `key`
-    """
-    if kind == "provided":
-        return Path(certificate), Path(key)
-    if kind == "acme":
-        folder = LETSENCRYPT / "live" / lineage(layout)
+def files(layout: Layout, wanted: Wanted) -> tuple[Path, Path]:
+    """Where nginx finds the certificate that is wanted, and its key."""
+    if wanted.kind == "provided":
+        return Path(wanted.certificate), Path(wanted.key)
+    if wanted.kind == "acme":
+        folder = live_folder(lineage(layout, wanted))
         return folder / "fullchain.pem", folder / "privkey.pem"
-    return layout.tls / "certificate.pem", layout.tls / "key.pem"
+    folder = layout.tls / wanted.place
+    return folder / "certificate.pem", folder / "key.pem"
 
 
 def read(path: Path) -> Certificate | None:
@@ -179,7 +208,7 @@ def judge(layout: Layout, wanted: Wanted) -> Judgement:
 def described(layout: Layout, given: Mapping[str, Any]) -> dict[str, str]:
     """What is to be said of the certificate that is wanted, and where nginx finds it, from a module's parameters."""
     one = wanted_of(given)
-    paths = ("", "") if one.kind == "none" else files(layout, one.kind, one.certificate, one.key)
+    paths = ("", "") if one.kind == "none" else files(layout, one)
     # Whoever makes or fetches one reloads nginx himself; whoever puts another in its place leaves that to the next run.
     digest = _digest(Path(one.certificate)) if one.kind == "provided" else ""
     return {**asdict(judge(layout, one)), "certificate": str(paths[0]), "key": str(paths[1]), "digest": digest}
@@ -194,10 +223,11 @@ def _digest(path: Path) -> str:
 
 def fetch_due(layout: Layout, wanted: Wanted) -> str:
     """Why the authority has to be asked, or nothing."""
-    found = read(files(layout, "acme")[0])
-    if found is None or not files(layout, "acme")[1].exists():
+    certificate, key = files(layout, wanted)
+    found = read(certificate)
+    if found is None or not key.exists():
         return "there is none yet"
-    server = _authority(layout)
+    server = _authority(layout, wanted)
     if server != wanted.url:
         return f"it is not from {wanted.url}" + (f" but from {server}" if server else "")
     if found.left < min(OVERDUE, (found.ends - found.begins) / OVERDUE_PART):
@@ -206,15 +236,16 @@ def fetch_due(layout: Layout, wanted: Wanted) -> str:
 
 
 def make(layout: Layout, wanted: Wanted) -> None:
-    """Make a certificate that signs itself. Certificate and key come into their place together, by one link.
+    """Make a certificate that signs itself. Certificate and key come into their place together: it is a link.
 
     :raises CertificateError: where nginx, which serves the site by the one before, would not take it up
     """
-    in_use = _is_served(layout)
+    in_use = _is_served(layout, wanted)
     if in_use:
         try_nginx()
     layout.tls.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = layout.tls / f"{_now():%Y%m%dT%H%M%S%f}"
+    place = layout.tls / wanted.place
+    folder = place.with_name(f"{place.name}-{_now():%Y%m%dT%H%M%S%f}")
     folder.mkdir(mode=0o700)
     alternatives = ",".join(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in wanted.names)
     done = _openssl(
@@ -229,15 +260,60 @@ def make(layout: Layout, wanted: Wanted) -> None:
         raise CertificateError(f"openssl can't make a certificate for {layout.site}: {said}\nNothing was changed.")
     (folder / "key.pem").chmod(0o600)
     disk.settle(folder)
-    disk.point(layout.tls / "current", folder.name)
-    for path in files(layout, "self_signed"):
-        if not path.is_symlink():
-            disk.point(path, f"current/{path.name}")
-    for earlier in layout.tls.iterdir():
-        if earlier.is_dir() and not earlier.is_symlink() and earlier != folder:
+    disk.point(place, folder.name)
+    for earlier in layout.tls.glob(f"{place.name}-*"):
+        if earlier != folder:
             disk.clear(earlier)
     if in_use:
         reload_nginx()
+
+
+def unused(layout: Layout) -> list[str | Path]:
+    """What there is of the site's certificates that nginx does not name: lineages of certbot's, files and folders.
+
+    What was provided is not among them. Whoever deletes them has the lease: one may be there for a run that has not
+    come to its cutover.
+    """
+    if not layout.edge.exists():  # somebody has taken the site out of nginx, and may lay it there again
+        return []
+    named = _named(layout)
+    made = sorted(layout.tls.iterdir()) if layout.tls.is_dir() else []
+    return [
+        *(name for name in lineages(layout) if f"{live_folder(name)}/" not in named),
+        *(path for path in made if (found := HOME_MADE.fullmatch(path.name)) and _path_in(layout, found) not in named),
+    ]
+
+
+def _path_in(layout: Layout, found: re.Match[str]) -> str:
+    """What the edge names of a home-made one, by what lies in the folder."""
+    return f"{layout.tls}/{found[1]}/" if found[1] else f"{layout.tls}/certificate.pem"
+
+
+def _named(layout: Layout) -> str:
+    """What nginx's sites say, the site's own and others, and what the edge was before a move that was cut off."""
+    said = []
+    for path in (layout.undo, *layout.edge.parent.glob("*")):
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            said.append(path.read_text(errors="replace"))
+    return "\n".join(said)
+
+
+def forget_unused(layout: Layout) -> list[str]:
+    """Delete what nginx does not name, and say what that was.
+
+    :raises CertificateError: where certbot does not delete one
+    """
+    gone = unused(layout)
+    for one in gone:
+        if isinstance(one, str):
+            done = run(CERTBOT, "delete", "--non-interactive", "--cert-name", one)
+            if done.returncode:
+                raise CertificateError(f"certbot can't delete {one}: {(done.stderr or done.stdout).strip()}")
+        elif one.is_dir() and not one.is_symlink():
+            disk.clear(one)
+        else:
+            disk.remove(one)
+    return [str(one) for one in gone]
 
 
 def try_nginx() -> str:
@@ -381,7 +457,7 @@ def _covers(path: Path, found: Certificate, name: str) -> bool:
 
 
 def _home_made_due(layout: Layout, wanted: Wanted) -> str:
-    certificate, key = files(layout, "self_signed")
+    certificate, key = files(layout, wanted)
     found = read(certificate)
     if found is None or not key.exists():
         return "there is none yet"
@@ -398,10 +474,10 @@ def _other_names(found: Certificate, wanted: Wanted) -> str:
     return f"it is for {', '.join(sorted(found.names))}, and site_domains has {', '.join(wanted.names)}"
 
 
-def _authority(layout: Layout) -> str:
+def _authority(layout: Layout, wanted: Wanted) -> str:
     """Whom certbot has the certificate from, and will have the next one from."""
     try:
-        text = (LETSENCRYPT / "renewal" / f"{lineage(layout)}.conf").read_text()
+        text = (LETSENCRYPT / "renewal" / f"{lineage(layout, wanted)}.conf").read_text()
     except OSError:
         return ""
     found = re.search(r"^server\s*=\s*(\S+)", text, re.MULTILINE)
@@ -415,13 +491,13 @@ def _timer_due() -> str:
     return f"{TIMER}, which renews it, is off"
 
 
-def _is_served(layout: Layout) -> bool:
-    """Whether nginx serves the site by the certificate that the host made."""
+def _is_served(layout: Layout, wanted: Wanted) -> bool:
+    """Whether nginx serves the site by the home-made certificate in that place."""
     try:
         text = layout.edge.read_text()
     except OSError:
         return False
-    return str(files(layout, "self_signed")[0]) in text and units.is_active("nginx.service")
+    return str(files(layout, wanted)[0]) in text and units.is_active("nginx.service")
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------

@@ -90,11 +90,23 @@ def look_away(layout: Layout) -> None:
         noted["watch"] = None
 
 
+def tidy(layout: Layout, seconds: float, postpone: bool = True) -> None:
+    """Have the certificates removed that nginx names no longer, not before these seconds are over.
+
+    :param postpone: whether that counts also where it was to be done before
+    """
+    with notes(layout) as noted:
+        before = noted.get("tidy")  # notes of an earlier version have none
+        if postpone or before is None:
+            noted["tidy"] = max(time.monotonic() + seconds, before or 0)
+        _start(layout, noted)
+
+
 def read(layout: Layout) -> Notes:
     try:
         return json.loads(_file(layout).read_text())
     except (OSError, ValueError):
-        return {"watch": None, "ending": {}, "pid": 0, "started": "", "called": None}
+        return {"watch": None, "ending": {}, "tidy": None, "pid": 0, "started": "", "called": None}
 
 
 @contextmanager

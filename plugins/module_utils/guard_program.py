@@ -4,7 +4,8 @@
 """Acts, on the host and by itself, on the notes that runs leave it: see guard.
 
 Within the settle time after a cutover it takes traffic back from an instance that dies. An old instance it stops when
-its last connection is gone, or when the drain time is over: the application itself closes its WebSockets then.
+its last connection is gone, or when the drain time is over: the application itself closes its WebSockets then. What is
+left of certificates it removes when no way back needs them any more.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
     cutover,
     diagnosis,
     guard,
@@ -31,6 +34,8 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 
 LOOKS_EVERY = 0.5
 SWEEP_TAKES = 600
+# A run that is at work may have fetched a certificate that it has not moved to. In seconds.
+TIDIES_AGAIN = 60
 HELD = ("02", "03")  # St in /proc/net/unix: waiting to be accepted, and connected
 # st in /proc/net/tcp: established, about to be, and one whose visitor has left while the instance works for him.
 HELD_TCP = ("01", "03", "08")
@@ -53,7 +58,8 @@ def run(layout: Layout) -> None:
             gone = [release for release in due if not _is_left(layout, release)]
             for release in gone:
                 del noted["ending"][release]
-            over = not (noted["ending"] or noted["watch"] or gone)
+            tidy = _tidy_due(noted)
+            over = not (noted["ending"] or noted["watch"] or gone or noted.get("tidy"))
             if over:
                 guard.sign_off(noted)
         if over:
@@ -65,6 +71,8 @@ def run(layout: Layout) -> None:
             _stop(layout, release)
         if gone:
             _attempt(_sweep, layout)
+        if tidy:
+            _attempt(_tidy, layout, tidy)
         time.sleep(LOOKS_EVERY)
 
 
@@ -72,8 +80,23 @@ def _attempt(what: Callable[..., None], *arguments: Any) -> None:
     """What goes wrong with one instance keeps no other from being seen to."""
     try:
         what(*arguments)
-    except (OSError, subprocess.CalledProcessError) as problem:
+    except (OSError, subprocess.CalledProcessError, certificate.CertificateError) as problem:
         print(problem, flush=True)
+
+
+@contextmanager
+def _lease(layout: Layout) -> Iterator[bool]:
+    """Keep runs out for as long as this lasts; say whether that could be had."""
+    token = f"guard-{os.getpid()}"
+    try:
+        lease.take(layout, {"token": token, "by": "the host itself", "purpose": "a clean-up", "silence": SWEEP_TAKES})
+    except lease.HeldError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lease.free(layout, token)
 
 
 # --- old instances ---------------------------------------------------------------------------------------------------
@@ -133,17 +156,35 @@ def _stop(layout: Layout, release: str) -> None:
 
 def _sweep(layout: Layout) -> None:
     """Now that an instance has ended, its release may be one too many. A run that is under way sees to that itself."""
-    token = f"guard-{os.getpid()}"
-    try:
-        lease.take(layout, {"token": token, "by": "the host itself", "purpose": "a clean-up", "silence": SWEEP_TAKES})
-    except lease.HeldError:
-        return
-    try:
-        removed = retention.sweep(layout, retention.kept(layout))
+    with _lease(layout) as ours:
+        removed = retention.sweep(layout, retention.kept(layout)) if ours else []
         if removed:
             print(f"removed {', '.join(removed)}", flush=True)
-    finally:
-        lease.free(layout, token)
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+def _tidy_due(noted: guard.Notes) -> float | None:
+    """From when on it was to be done, where it is time."""
+    tidy = noted.get("tidy")
+    return tidy if tidy and not noted["watch"] and time.monotonic() >= tidy else None
+
+
+def _tidy(layout: Layout, due: float) -> None:
+    """Remove the certificates that nginx names no longer. What can't be removed is met by the next deploy."""
+    with _lease(layout) as ours:
+        if not ours:
+            guard.tidy(layout, TIDIES_AGAIN)
+            return
+        try:
+            removed = certificate.forget_unused(layout)
+            if removed:
+                print(f"removed {', '.join(removed)}", flush=True)
+        finally:
+            with guard.notes(layout) as noted:
+                if noted["tidy"] == due:
+                    noted["tidy"] = None
 
 
 # --- the new instance ------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Layout:
 
     @property
     def tls(self) -> Path:
-        """The certificate that the host made for itself."""
+        """The certificates that the host made for itself."""
         return self.etc / "tls"
 
     @property
@@ -106,11 +106,6 @@ class Layout:
     def account(self) -> Path:
         """By which the site's user was made."""
         return Path("/etc/sysusers.d") / f"switchyard-{self.site}.conf"
-
-    @property
-    def certificate(self) -> str:
-        """The name by which certbot knows the site's certificate."""
-        return f"switchyard-{self.site}"
 
     def record(self, release: str) -> Path:
         """The folder that holds a release's manifest, its unit and nginx's part of it."""

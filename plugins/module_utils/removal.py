@@ -21,7 +21,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import default_server, disk, nginx_trial, state, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
+    default_server,
+    disk,
+    nginx_trial,
+    state,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import (
     LETSENCRYPT,
     NGINX_LOGS,
@@ -49,7 +56,7 @@ class Removal:
     :param stock: a link of the distribution's that comes back, and what it leads to
     :param at_work: the units that are stopped
     :param unit_files: what systemd knows the site by
-    :param certificate: certbot's name of the certificate that goes
+    :param certificates: certbot's names of the certificates that go
     :param folders: files and folders
     :param account: the user that goes
     :param shared: what all sites share, where this is the last one
@@ -60,7 +67,7 @@ class Removal:
     stock: tuple[Path, Path] | None = None
     at_work: list[str] = field(default_factory=list)
     unit_files: list[Path] = field(default_factory=list)
-    certificate: str = ""
+    certificates: list[str] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     account: str = ""
     shared: list[Path] = field(default_factory=list)
@@ -73,7 +80,7 @@ class Removal:
             *(str(path) for path in self.edge),
             *(f"{unit}, which runs" for unit in self.at_work),
             *(str(path) for path in self.unit_files),
-            *([f"the certificate {self.certificate} of certbot"] if self.certificate else []),
+            *(f"the certificate {name} of certbot" for name in self.certificates),
             *(_described(path) for path in (*self.folders, *self.shared)),
             *([f"the user {self.account}"] if self.account else []),
         ]
@@ -95,13 +102,12 @@ def survey(layout: Layout, data: bool) -> Removal:
         return Removal(kept=_kept(layout) if what == "data" else [])
     last = not state.in_use() - {layout.site}
     ours = [layout.edge, *default_server.superfluous(layout.site), *([NGINX_OURS] if last else [])]
-    certbot = (LETSENCRYPT / "renewal" / f"{layout.certificate}.conf").exists()
     return Removal(
         edge=_there(ours),
         stock=default_server.returning_stock_site(layout.site),
         at_work=_at_work(layout),
         unit_files=_unit_files(layout),
-        certificate=layout.certificate if certbot else "",
+        certificates=certificate.lineages(layout),
         folders=_folders(layout, data),
         account=layout.site if data and layout.account.exists() else "",
         shared=_there([UV.parent, UV_LOCK, layout.nginx_lock, layout.cache.parent]) if last else [],
@@ -112,9 +118,9 @@ def survey(layout: Layout, data: bool) -> Removal:
 def require_possible(layout: Layout, removal: Removal) -> None:
     """Refuse what would fail later, before anything is changed."""
     _require_no_mounts(removal)
-    if removal.certificate and not shutil.which("certbot"):
+    if removal.certificates and not shutil.which("certbot"):
         raise RemovalError(
-            f"{LETSENCRYPT} has the certificate {removal.certificate}, and certbot, which would delete it, is not "
+            f"{LETSENCRYPT} has the certificate {removal.certificates[0]}, and certbot, which would delete it, is not "
             "installed. Install it with apt install certbot. Nothing was changed."
         )
     if removal.edge or removal.stock:
@@ -139,8 +145,8 @@ def carry_out(layout: Layout, data: bool, by: str) -> None:
         _leave_nginx(removal, resumed)
     _stop([f"{layout.site}.service", f"{layout.site}@*.service"])
     _forget_units(layout, removal)
-    if removal.certificate:
-        _run("certbot", "delete", "--non-interactive", "--cert-name", removal.certificate)
+    for name in removal.certificates:
+        _run("certbot", "delete", "--non-interactive", "--cert-name", name)
     for path in (*removal.folders, *_temporary(layout)):
         _clear(path)
     if removal.account:
@@ -205,8 +211,8 @@ def _logs(layout: Layout) -> list[Path]:
 
 def _keepable(layout: Layout) -> list[Path]:
     """What outlives the site unless the user says otherwise; an empty folder for certificates is nothing to keep."""
-    certificate = [layout.tls] if layout.tls.is_dir() and os.listdir(layout.tls) else []
-    return _there([layout.data, layout.media, layout.secrets, *certificate])
+    made = [layout.tls] if layout.tls.is_dir() and os.listdir(layout.tls) else []
+    return _there([layout.data, layout.media, layout.secrets, *made])
 
 
 def _kept(layout: Layout) -> list[str]:
@@ -294,7 +300,7 @@ def _require_nginx_without(layout: Layout, removal: Removal) -> None:
                 _link(copy / removal.stock[0].name, removal.stock[1])
         empty = Path(scratch) / "empty"
         empty.mkdir()
-        gone = (layout.etc, LETSENCRYPT / "live" / layout.certificate)
+        gone = (layout.etc, *map(certificate.live_folder, removal.certificates))
         mounts |= {folder: empty for folder in gone if folder.is_dir()}
         done = nginx_trial.read_with(mounts)
     if done.returncode:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
     cutover,
     default_server,
     disk,
     edge,
+    guard,
     host_program,
     lease,
     retention,
@@ -24,6 +26,10 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+# For so long a way back may still lead to the certificates that nginx names no longer: the guard's, or because another
+# host could not follow. In seconds.
+CERTIFICATES_STAY = 900
 
 
 def plan_of(layout: Layout, wanted: Mapping[str, Any], token: str) -> cutover.Plan:
@@ -78,11 +84,15 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
         outcome = _move(layout, plan, before)
         changed = outcome.moved
     removed: list[str] = []
-    if outcome.moved and keep:
+    if outcome.moved:
         try:
-            retention.remember(layout, keep)
-            removed = retention.sweep(layout, keep)
-        except (OSError, subprocess.CalledProcessError) as problem:  # the release is live all the same
+            if keep:
+                retention.remember(layout, keep)
+                removed = retention.sweep(layout, keep)
+            if certificate.unused(layout):  # where nothing has moved, runs that come often must not put it off for ever
+                guard.tidy(layout, CERTIFICATES_STAY, postpone=changed)
+        except (OSError, subprocess.CalledProcessError, host_program.ProgramError) as problem:
+            # The release is live all the same.
             outcome = replace(
                 outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
             )

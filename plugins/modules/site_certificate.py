@@ -10,7 +10,12 @@ short_description: Has the certificate on the host by which nginx speaks TLS for
 version_added: 1.0.0
 description:
   - Makes a certificate that signs itself, or fetches one with Debian's certbot from an ACME authority, where
-    there is none, where it is for other names, where it is from another authority, or where it ends soon.
+    there is none for these names from this authority, or where it ends soon.
+  - Its place is named by a digest of the names and of the authority. C(/etc/letsencrypt) has the lineage
+    C(switchyard-SITE-DIGEST), C(/etc/switchyard/SITE/tls) the folder C(DIGEST). So a certificate for other names, or
+    from another authority, is had beside the one that nginx serves, which stays as it is. A cutover moves to the new
+    one.
+  - What nginx names no longer is removed by the host itself, a quarter of an hour after the cutover.
   - What is fetched is renewed by C(certbot.timer), which reloads nginx afterwards.
   - The authority asks for a file over HTTP under each of the names. The site's server answers where the site is live.
     For names that nginx does not serve yet, a server of a few lines answers for as long as the authority asks. What is
@@ -126,7 +131,7 @@ def told(layout: Layout, wanted: certificate.Wanted, due: str, check_mode: bool)
     if wanted.kind == "none":
         paths, found = ("", ""), None
     else:
-        paths = certificate.files(layout, wanted.kind, wanted.certificate, wanted.key)
+        paths = certificate.files(layout, wanted)
         found = certificate.read(paths[0])
     done = f"{'would be' if check_mode else 'was'} seen to, because {due}" if due else "is in order"
     return {

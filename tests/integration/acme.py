@@ -97,7 +97,12 @@ class Authority:
         self.host.sh(f"python3 -c {' '.join(map(shlex.quote, words))}")
 
 
+def named(host: Host, site: str) -> str:
+    """Where the certificate lies that nginx is told to serve a site by."""
+    edge = f"/etc/nginx/sites-enabled/{site}.conf"
+    return host.sh(f"sed -n 's/^ *ssl_certificate \\(.*\\);/\\1/p' {edge} | sort -u").strip()
+
+
 def serial(host: Host, site: str) -> str:
-    """Which certificate it is that certbot has for a site."""
-    path = f"/etc/letsencrypt/live/switchyard-{site}/fullchain.pem"
-    return host.sh(f"openssl x509 -noout -serial -in {path}").strip()
+    """Which certificate it is that nginx is told to serve a site by."""
+    return host.sh(f"openssl x509 -noout -serial -in {named(host, site)}").strip()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -16,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acme import DIRECTORY, STAGING, UNTRUSTED, Authority, serial
+from acme import DIRECTORY, STAGING, UNTRUSTED, Authority, named, serial
 from controller import ROOT, Host, Run
 
 DOMAIN, OTHER, AWAY = "yard.example.org", "www.yard.example.org", "away.example.org"
 GROUP = os.environ.get("SWITCHYARD_TEST_GROUP", "molecule")
-LIVE = "/etc/letsencrypt/live/switchyard-yard"
-RENEWAL = "/etc/letsencrypt/renewal/switchyard-yard.conf"
 PASSING = "/etc/nginx/sites-enabled/switchyard-acme-yard.conf"
 EDGE = "/etc/nginx/sites-enabled/yard.conf"
 PLAY = """\
@@ -37,7 +36,19 @@ PLAY = """\
         directory: "{{ directory }}"
       register: done
     - ansible.builtin.debug:
-        msg: "{{ done.message }}"
+        msg: "{{ done.message }}; it lies at {{ done.certificate }} now"
+"""
+LIES = re.compile(r"it lies at (\S+) now")
+# As if the time had come, of which the host's own program is told by a note.
+NOW = """\
+import json, os
+path = "/run/switchyard/yard/guard.json"
+noted = json.load(open(path))
+print(noted["tidy"] - float(open("/proc/uptime").read().split()[0]))
+noted["tidy"] = 1.0
+with open(path + ".new", "w") as file:
+    json.dump(noted, file)
+os.replace(path + ".new", path)
 """
 # As another certbot does that is at work.
 LOCK = """\
@@ -118,8 +129,21 @@ def refused(run: Run, *words: str) -> None:
     assert "Traceback" not in run.output
 
 
-def names(host: Host) -> list[str]:
-    said = host.sh(f"openssl x509 -noout -ext subjectAltName -in {LIVE}/fullchain.pem")
+def place(run: Run) -> str:
+    """Where the module says that the certificate is."""
+    found = LIES.search(run.output)
+    assert found, run.output
+    return found[1]
+
+
+def renewal(certificate: str) -> str:
+    """By which file certbot renews what lies there."""
+    assert certificate.startswith("/etc/letsencrypt/live/switchyard-yard-"), certificate
+    return f"/etc/letsencrypt/renewal/{Path(certificate).parent.name}.conf"
+
+
+def names(host: Host, path: str) -> list[str]:
+    said = host.sh(f"openssl x509 -noout -ext subjectAltName -in {path}")
     return sorted(word.strip(" ,").removeprefix("DNS:") for word in said.split() if word.startswith("DNS:"))
 
 
@@ -158,15 +182,15 @@ def test_a_bare_host_has_its_certificate_before_the_release_is_made(host: Host, 
     assert any("certificate" in task for task in looked.changed), looked.changed
     assert host.fingerprint() == before
     succeeded(host.play("site.yml", nginx_tls="acme"))
-    assert names(host) == [DOMAIN]
+    assert names(host, named(host, "yard")) == [DOMAIN]
     assert host.sh("systemctl is-enabled certbot.timer; systemctl is-active certbot.timer").split() == [
         "enabled",
         "active",
     ]
-    renewal = host.sh(f"cat {RENEWAL}")
-    assert f"server = {DIRECTORY}" in renewal
-    assert "renew_hook = systemctl try-reload-or-restart nginx.service" in renewal
-    assert "webroot_path = /srv/yard/acme" in renewal
+    renewed = host.sh(f"cat {renewal(named(host, 'yard'))}")
+    assert f"server = {DIRECTORY}" in renewed
+    assert "renew_hook = systemctl try-reload-or-restart nginx.service" in renewed
+    assert "webroot_path = /srv/yard/acme" in renewed
     assert host.sh(f"ls {PASSING} 2>/dev/null; ls /srv/yard/acme/.well-known/acme-challenge", check=False) == ""
     assert host.get("/health/", DOMAIN)[0] == 200
     assert served(host, authority) in serial(host, "yard")
@@ -194,7 +218,7 @@ def test_a_name_more_is_fetched_without_a_failed_request(host: Host, authority: 
     with host.under_load("/health/", DOMAIN) as failures:
         succeeded(host.play("site.yml", nginx_tls="acme", site_domains=[DOMAIN, OTHER]))
     assert failures == []
-    assert names(host) == [OTHER, DOMAIN]
+    assert names(host, named(host, "yard")) == [OTHER, DOMAIN]
     assert serial(host, "yard") != before
     assert host.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""
     assert host.get("/health/", OTHER)[0] == 200
@@ -202,35 +226,50 @@ def test_a_name_more_is_fetched_without_a_failed_request(host: Host, authority: 
 
 
 def test_the_timers_own_command_renews_and_nginx_takes_it_up(host: Host, authority: Authority) -> None:
-    before, since = serial(host, "yard"), now(host)
-    host.sh(f"sed -i 's/^#* *renew_before_expiry.*/renew_before_expiry = 89 days/' {RENEWAL}; sed -n 1,3p {RENEWAL}")
-    host.sh(f"grep -q '^renew_before_expiry' {RENEWAL} || sed -i '1i renew_before_expiry = 89 days' {RENEWAL}")
+    before, since, file = serial(host, "yard"), now(host), renewal(named(host, "yard"))
+    host.sh(f"sed -i 's/^#* *renew_before_expiry.*/renew_before_expiry = 89 days/' {file}; sed -n 1,3p {file}")
+    host.sh(f"grep -q '^renew_before_expiry' {file} || sed -i '1i renew_before_expiry = 89 days' {file}")
     with host.under_load("/health/", DOMAIN) as failures:
         host.sh("sleep 0.5; systemctl start certbot.service; sleep 0.5")
     assert failures == []
     assert serial(host, "yard") == before, "89 days are left, and a bit"
-    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 91 days/' {RENEWAL}")
+    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 91 days/' {file}")
     with host.under_load("/health/", DOMAIN) as failures:
         host.sh("systemctl start certbot.service; sleep 0.5")
-    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 30 days/' {RENEWAL}")
+    host.sh(f"sed -i 's/^renew_before_expiry.*/renew_before_expiry = 30 days/' {file}")
     assert failures == []
     assert serial(host, "yard") != before
     assert reloads(host, since) == 1
     assert served(host, authority) in serial(host, "yard")
 
 
-def test_another_authority_is_asked_for_a_new_one_and_the_first_again(host: Host) -> None:
+def test_another_authority_is_asked_for_one_beside_that_which_is_served(host: Host, authority: Authority) -> None:
     both = {"domains": [DOMAIN, OTHER]}
-    for directory in (STAGING, DIRECTORY):
-        before, since = serial(host, "yard"), now(host)
-        with host.under_load("/health/", DOMAIN) as failures:
-            run = have(host, directory=directory, **both)
-        succeeded(run, f"it is not from {directory} but from")
-        assert failures == []
-        assert serial(host, "yard") != before
-        assert f"server = {directory}" in host.sh(f"cat {RENEWAL}")
-        assert reloads(host, since) == 1
-    assert have(host, **both).changed == []
+    before, shown = serial(host, "yard"), served(host, authority)
+    with host.under_load("/health/", DOMAIN) as failures:
+        run = succeeded(have(host, directory=STAGING, **both), "there is none yet")
+    assert failures == []
+    assert f"server = {STAGING}" in host.sh(f"cat {renewal(place(run))}")
+    assert (serial(host, "yard"), served(host, authority)) == (before, shown)
+    first = have(host, **both)
+    assert first.changed == []
+    assert place(first) == named(host, "yard") != place(run)
+
+
+def test_what_was_changed_by_hand_comes_back(host: Host, authority: Authority) -> None:
+    """certbot has other names in the place of those that the place is for."""
+    both, path, since = {"domains": [DOMAIN, OTHER]}, named(host, "yard"), now(host)
+    less = f"--cert-name {Path(path).parent.name} --webroot --webroot-path /srv/yard/acme --domain {OTHER}"
+    how = f"--non-interactive --renew-with-new-domains --server {DIRECTORY}"
+    host.sh(f"certbot certonly {less} {how}")
+    assert names(host, path) == [OTHER]
+    with host.under_load("/health/", DOMAIN) as failures:
+        succeeded(have(host, **both), f"it is for {OTHER}, and site_domains has {DOMAIN}, {OTHER}")
+    assert failures == []
+    assert names(host, path) == [OTHER, DOMAIN]
+    assert reloads(host, since) >= 1
+    time.sleep(0.5)
+    assert served(host, authority) in serial(host, "yard")
 
 
 def test_an_authority_that_the_host_does_not_trust_is_no_authority(host: Host) -> None:
@@ -277,9 +316,9 @@ def test_a_configuration_that_nginx_refuses_is_not_made_worse(host: Host) -> Non
 
 def test_another_certbot_is_waited_for(host: Host) -> None:
     host.sh(f"systemd-run --unit=other-certbot --collect python3 -c '{LOCK}'")
-    run = succeeded(have(host))  # a name less
+    run = succeeded(have(host, domains=[DOMAIN, "third.example.org"]))
     assert run.seconds > 6
-    assert names(host) == [DOMAIN]
+    assert names(host, place(run)) == ["third.example.org", DOMAIN]
 
 
 def test_a_run_that_is_killed_while_the_authority_is_asked_is_made_up_for(host: Host) -> None:
@@ -291,13 +330,13 @@ def test_a_run_that_is_killed_while_the_authority_is_asked_is_made_up_for(host: 
     assert "server_name new.example.org;" in host.sh(f"cat {PASSING}")
     host.sh("systemctl stop other-certbot")
     with host.under_load("/health/", DOMAIN) as failures:
-        succeeded(have(host, domains=[DOMAIN, "new.example.org"]), "site_domains has yard.example.org, new.example.org")
+        run = succeeded(have(host, domains=[DOMAIN, "new.example.org"]), "was seen to, because")
     assert failures == []
-    assert names(host) == ["new.example.org", DOMAIN]
+    assert names(host, place(run)) == ["new.example.org", DOMAIN]
     assert host.sh(f"ls {PASSING} 2>/dev/null; ls /srv/yard/acme/.well-known/acme-challenge", check=False) == ""
     host.sh("systemctl stop nginx")
-    succeeded(have(host))
-    assert names(host) == [DOMAIN]
+    run = succeeded(have(host, domains=["newer.example.org"]))
+    assert names(host, place(run)) == ["newer.example.org"]
     assert host.get("/health/", DOMAIN)[0] == 200
 
 
@@ -311,9 +350,51 @@ def test_an_edge_of_an_earlier_version_has_to_come_up_to_date_first(host: Host) 
 
 
 def test_one_that_is_home_made_is_made_once(host: Host) -> None:
-    assert len(succeeded(have(host, kind="self_signed"), "there is none yet").changed) == 1
+    run = succeeded(have(host, kind="self_signed"), "there is none yet")
+    assert len(run.changed) == 1
     assert have(host, kind="self_signed").changed == []
-    assert host.sh("stat -L -c %a /etc/switchyard/yard/tls /etc/switchyard/yard/tls/key.pem").split() == ["700", "600"]
+    folder = Path(place(run)).parent
+    assert host.sh(f"stat -L -c %a {folder.parent} {folder} {folder}/key.pem").split() == ["700", "700", "600"]
+
+
+def test_a_deploy_that_fails_leaves_the_certificate_that_is_served(host: Host, authority: Authority) -> None:
+    entry = Path(host.variables["site_source"]) / "yard/wsgi.py"
+    whole, before, edge = entry.read_text(), named(host, "yard"), host.sh(f"cat {EDGE}")
+    first, shown = serial(host, "yard"), served(host, authority, OTHER)
+    entry.write_text(f"{whole}\nimport nothing_of_that_name\n")
+    with host.under_load("/health/", DOMAIN) as failures:
+        run = host.play("site.yml", nginx_tls="acme", site_domains=[OTHER])
+    refused(run, "nothing_of_that_name")
+    assert any("certificate" in task for task in run.changed), run.changed
+    assert failures == []
+    assert (named(host, "yard"), serial(host, "yard"), host.sh(f"cat {EDGE}")) == (before, first, edge)
+    host.sh("systemctl reload nginx; sleep 0.5")
+    assert names(host, before) == [OTHER, DOMAIN]
+    assert served(host, authority, OTHER) == served(host, authority, DOMAIN) == shown
+    entry.write_text(f"{whole}\n# mended\n")
+    run = succeeded(host.play("site.yml", nginx_tls="acme", site_domains=[OTHER]))
+    assert not any("certificate" in task for task in run.changed), "the one of the run before will do"
+    assert named(host, "yard") != before
+    assert names(host, named(host, "yard")) == [OTHER]
+    assert served(host, authority, OTHER) in serial(host, "yard")
+    assert served(host, authority, OTHER) != shown
+
+
+def test_what_nginx_names_no_longer_goes_by_itself(host: Host, authority: Authority) -> None:
+    live = Path(named(host, "yard")).parent.name
+    lineages = host.sh("ls /etc/letsencrypt/renewal").split()
+    assert len(lineages) > 4, lineages
+    left = float(host.sh(f"flock /run/switchyard/yard/guard.lock python3 -c '{NOW}'"))
+    assert 600 < left <= 900
+    until = time.monotonic() + 60
+    while host.sh("systemctl is-active switchyard-guard@yard", check=False).strip() == "active":
+        assert time.monotonic() < until, host.clues("yard")
+        time.sleep(0.5)
+    assert host.sh("ls /etc/letsencrypt/renewal; ls /etc/letsencrypt/archive; ls /etc/switchyard/yard/tls").split() == [
+        *(f"{live}.conf", live),
+    ]
+    assert succeeded(host.play("site.yml", nginx_tls="acme", site_domains=[OTHER])).changed == []
+    assert served(host, authority, OTHER) in serial(host, "yard")
 
 
 def test_several_hosts_are_refused_before_they_are_asked(host: Host) -> None:
@@ -327,13 +408,13 @@ def test_debian_12_does_the_same(tmp_path: Path) -> None:
     """Its certbot and its nginx, without a site."""
     for one, authority in boot("acme12", "bookworm"):
         one.sh("apt-get install -y -qq --no-install-recommends certbot nginx")
-        succeeded(have(one), "there is none yet")
-        assert names(one) == [DOMAIN]
+        run = succeeded(have(one), "there is none yet")
+        assert names(one, place(run)) == [DOMAIN]
         assert have(one).changed == []
         authority.send(AWAY, "")
         refused(have(one, domains=[DOMAIN, AWAY]), f"{AWAY}: ", "DNS records")
-        before = serial(one, "yard")
-        succeeded(have(one, directory=STAGING), f"it is not from {STAGING} but from {DIRECTORY}")
-        assert serial(one, "yard") != before
+        staging = succeeded(have(one, directory=STAGING), "there is none yet")
+        assert place(staging) != place(run)
+        assert f"server = {STAGING}" in one.sh(f"cat {renewal(place(staging))}")
         refused(have(one, directory=UNTRUSTED), "does not trust the authority's server")
         assert one.sh(f"ls {PASSING} 2>/dev/null", check=False) == ""

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import datetime
+import http.server
 import ipaddress
+import json
 import os
+import re
 import subprocess
+import threading
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import acme, certificate, units
+from ansible_collections.switchyard.django.plugins.module_utils import acme, certificate, disk, units
 from ansible_collections.switchyard.django.plugins.module_utils.certificate import Wanted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -226,7 +230,7 @@ def test_what_is_made_is_what_is_wanted(layout, places):
     assert certificate.judge(layout, SELF).due == "there is none yet"
     certificate.make(layout, SELF)
     assert certificate.judge(layout, SELF) == certificate.Judgement()
-    path, key = certificate.files(layout, "self_signed")
+    path, key = certificate.files(layout, SELF)
     one = x509.load_pem_x509_certificate(path.read_bytes())
     names = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["shop.example.org"]
@@ -240,10 +244,50 @@ def test_what_is_made_is_what_is_wanted(layout, places):
     assert certificate.judge(layout, as_provided) == certificate.Judgement()
 
 
-def test_other_names_an_early_end_or_a_foreign_key_make_a_new_one_due(layout, places):
+def test_other_names_have_another_place_and_their_order_or_case_none(layout, places):
+    for kind in ("self_signed", "acme"):
+        one, same, less = (Wanted(kind, names) for names in (("a.org", "b.org"), ("B.org", "a.org"), ("a.org",)))
+        assert certificate.files(layout, one) == certificate.files(layout, same)
+        assert certificate.files(layout, one) != certificate.files(layout, less)
+    places_ = {certificate.files(layout, Wanted("acme", ("a.org",), directory=one))[0] for one in ("staging", "x://ca")}
+    assert len(places_) == 2
+    assert certificate.files(layout, Wanted("self_signed", ("a.org",), directory="x://ca")) == certificate.files(
+        layout, Wanted("self_signed", ("a.org",))
+    )
+    url = "https://acme-staging-v02.api.letsencrypt.org/directory"
+    assert Wanted("acme", ("a.org",), directory="staging").place == Wanted("acme", ("a.org",), directory=url).place
+
+
+def content_of(folder):
+    """All that lies there, with what links lead to, and when it was written."""
+    return {
+        path: (path.lstat().st_mtime_ns, os.readlink(path) if path.is_symlink() else "") for path in folder.rglob("*")
+    }
+
+
+def test_one_for_other_names_is_made_beside_the_one_that_nginx_serves(layout, places, monkeypatch):
     certificate.make(layout, SELF)
-    assert "site_domains has shop.example.org" in certificate.judge(layout, Wanted("self_signed", SELF.domains[:1])).due
-    path, key = certificate.files(layout, "self_signed")
+    layout.edge.write_text(f"ssl_certificate {certificate.files(layout, SELF)[0]};\n")
+    before = content_of(layout.tls)
+    monkeypatch.setattr(certificate, "reload_nginx", lambda: pytest.fail("nothing that it serves has changed"))
+    less = Wanted("self_signed", SELF.domains[:1])
+    assert certificate.judge(layout, less).due == "there is none yet"
+    assert acme.settle(layout, less)[0]
+    assert certificate.judge(layout, less) == certificate.judge(layout, SELF) == certificate.Judgement()
+    after = content_of(layout.tls)
+    assert {path: after.get(path) for path in before} == before
+    assert len(after) == 2 * len(before)
+
+
+def test_names_given_by_hand_an_early_end_or_a_foreign_key_make_a_new_one_due(layout, places):
+    certificate.make(layout, SELF)
+    path, key = certificate.files(layout, SELF)
+    one, its_key = issue("shop.example.org")
+    path.write_bytes(one.public_bytes(PEM))
+    key.write_bytes(pem_of(its_key))
+    assert (
+        "it is for shop.example.org, and site_domains has shop.example.org, 10.0" in certificate.judge(layout, SELF).due
+    )
     for days, due in ((29, True), (31, False)):
         one, its_key = issue(*SELF.names, ends=NOW + days * DAY)
         path.write_bytes(one.public_bytes(PEM))
@@ -255,7 +299,7 @@ def test_other_names_an_early_end_or_a_foreign_key_make_a_new_one_due(layout, pl
 
 def test_a_new_one_takes_the_place_of_the_one_before_by_one_link(layout, places, monkeypatch):
     certificate.make(layout, SELF)
-    before = [path.read_bytes() for path in certificate.files(layout, "self_signed")]
+    before = [path.read_bytes() for path in certificate.files(layout, SELF)]
 
     def cut_off(*_where):
         raise KeyboardInterrupt
@@ -264,9 +308,9 @@ def test_a_new_one_takes_the_place_of_the_one_before_by_one_link(layout, places,
         patched.setattr(certificate.disk, "point", cut_off)
         with pytest.raises(KeyboardInterrupt):
             certificate.make(layout, SELF)
-    assert [path.read_bytes() for path in certificate.files(layout, "self_signed")] == before
+    assert [path.read_bytes() for path in certificate.files(layout, SELF)] == before
     certificate.make(layout, SELF)
-    after = [path.read_bytes() for path in certificate.files(layout, "self_signed")]
+    after = [path.read_bytes() for path in certificate.files(layout, SELF)]
     assert all(one != other for one, other in zip(before, after))
     assert len([path for path in layout.tls.iterdir() if path.is_dir() and not path.is_symlink()]) == 1
 
@@ -278,7 +322,7 @@ def test_where_nginx_serves_by_the_one_before_it_is_reloaded_and_nowhere_else(la
     layout.edge.write_text("ssl_certificate /etc/ssl/other.pem;\n")
     certificate.make(layout, SELF)
     assert told == []
-    layout.edge.write_text(f"ssl_certificate {certificate.files(layout, 'self_signed')[0]};\n")
+    layout.edge.write_text(f"ssl_certificate {certificate.files(layout, SELF)[0]};\n")
     certificate.make(layout, SELF)
     assert told == ["try", "reload"]
 
@@ -300,13 +344,13 @@ ACME = Wanted("acme", ("shop.example.org", "www.shop.example.org"))
 def fetched(layout, places):
     """Lays a certificate where certbot would."""
 
-    def lay(*names, server=ACME.url, **about):
+    def lay(*names, server=ACME.url, wanted=ACME, **about):
         one, key = issue(*names, **about)
-        path, key_path = certificate.files(layout, "acme")
+        path, key_path = certificate.files(layout, wanted)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(one.public_bytes(PEM))
         key_path.write_bytes(pem_of(key))
-        renewal = places / "letsencrypt/renewal/switchyard-shop.conf"
+        renewal = places / f"letsencrypt/renewal/{certificate.lineage(layout, wanted)}.conf"
         renewal.parent.mkdir(exist_ok=True)
         renewal.write_text(f"version = 4.0.0\n[renewalparams]\nserver = {server}\nauthenticator = webroot\n")
 
@@ -325,15 +369,23 @@ def test_what_is_there_is_not_fetched_again(layout, fetched):
     assert due(layout) == ""
 
 
-def test_other_names_and_another_authority_make_it_due(layout, fetched):
+def test_other_names_and_another_authority_are_fetched_beside_it(layout, fetched):
+    fetched(*ACME.domains)
+    staging = Wanted("acme", ACME.domains, directory="staging")
+    for other in (Wanted("acme", ACME.domains[:1]), staging):
+        assert due(layout, other) == "there is none yet"
+        told = acme.command(layout, other)
+        assert told[told.index("--cert-name") + 1] == f"switchyard-shop-{other.place}"
+        assert other.place != ACME.place
+    fetched(*ACME.domains, server=staging.url, wanted=staging)
+    assert due(layout, staging) == due(layout) == ""
+
+
+def test_what_somebody_has_changed_by_hand_is_due(layout, fetched):
     fetched("shop.example.org")
     assert "it is for shop.example.org, and site_domains has shop.example.org, www.shop.example.org" in due(layout)
-    fetched(*ACME.domains, server="https://acme-staging-v02.api.letsencrypt.org/directory")
-    assert "it is not from https://acme-v02" in due(layout)
-    assert due(layout, Wanted("acme", ACME.domains, directory="staging")) == ""
-    assert "it is not from https://ca.example.org/acme" in due(
-        layout, Wanted("acme", ACME.domains, directory="https://ca.example.org/acme")
-    )
+    fetched(*ACME.domains, server="https://ca.example.org/acme")
+    assert due(layout) == f"it is not from {ACME.url} but from https://ca.example.org/acme"
 
 
 @pytest.mark.parametrize(("life", "left", "is_due"), [(90, 11, False), (90, 9, True), (6, 1, False), (6, 0.5, True)])
@@ -359,6 +411,118 @@ def test_what_a_run_left_that_was_cut_off_is_due_whatever_is_wanted(layout, fetc
 def test_without_tls_there_is_nothing_to_say(layout, places):
     nothing = {"problem": "", "due": "", "warning": "", "certificate": "", "key": "", "digest": ""}
     assert certificate.described(layout, {"domains": ["shop.example.org"]}) == nothing
+
+
+# --- no longer in use ------------------------------------------------------------------------------------------------
+
+NEIGHBOURS = ["switchyard-shop-12345678", "switchyard-shop-2", "switchyard-shop-2-0123abcd", "switchyard-shop-mine"]
+
+
+@pytest.fixture
+def certbot(layout, places, monkeypatch):
+    """certbot, which has a certificate of an earlier version, and some of neighbours'; one is called as a digest is."""
+
+    class Certbot:
+        folder = places / "letsencrypt/renewal"
+        fails = False
+
+        def lay(self, *names):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                (self.folder / f"{name}.conf").touch()
+
+        @property
+        def names(self):
+            return sorted(path.stem for path in self.folder.glob("*.conf"))
+
+        def run(self, *command):
+            assert command[:4] == ("/usr/bin/certbot", "delete", "--non-interactive", "--cert-name")
+            if not self.fails:
+                (self.folder / f"{command[4]}.conf").unlink()
+            return subprocess.CompletedProcess(command, int(self.fails), "", "Another instance is running\n")
+
+    one = Certbot()
+    one.lay("switchyard-shop", *NEIGHBOURS)
+    layout.etc.with_name("shop-12345678").mkdir()
+    layout.etc.with_name("shop-2").mkdir()
+    others = certificate.run
+    monkeypatch.setattr(
+        certificate, "run", lambda *command: (one.run if command[0] == certificate.CERTBOT else others)(*command)
+    )
+    return one
+
+
+def serve(layout, wanted):
+    layout.edge.write_text(f"server {{\n    ssl_certificate {certificate.files(layout, wanted)[0]};\n}}\n")
+
+
+def test_what_nginx_does_not_name_goes_and_nothing_of_a_neighbour(layout, certbot):
+    other = Wanted("acme", ("shop.example.org",))
+    certbot.lay(*(certificate.lineage(layout, one) for one in (ACME, other)))
+    serve(layout, ACME)
+    gone = sorted(["switchyard-shop", certificate.lineage(layout, other)])
+    assert certificate.unused(layout) == gone
+    assert certificate.forget_unused(layout) == gone
+    assert certbot.names == sorted([*NEIGHBOURS, certificate.lineage(layout, ACME)])
+    assert certificate.unused(layout) == []
+
+
+def test_what_an_earlier_version_has_stays_while_nginx_names_it(layout, certbot):
+    certbot.lay(certificate.lineage(layout, ACME))
+    live = certificate.LETSENCRYPT / "live/switchyard-shop"
+    layout.edge.write_text(f"ssl_certificate {live}/fullchain.pem;\nssl_certificate_key {live}/privkey.pem;\n")
+    assert certificate.forget_unused(layout) == [certificate.lineage(layout, ACME)]
+    layout.edge.write_text("listen 80;\n")
+    assert certificate.forget_unused(layout) == ["switchyard-shop"]
+    assert certbot.names == sorted(NEIGHBOURS)
+
+
+def test_what_the_way_back_of_a_move_that_was_cut_off_or_another_server_of_nginxs_needs_stays(layout, certbot):
+    name = certificate.lineage(layout, ACME)
+    certbot.lay(name)
+    serve(layout, ACME)
+    text = layout.edge.read_text()
+    layout.edge.write_text("listen 80;\n")
+    assert certificate.unused(layout) == ["switchyard-shop", name]
+    for place, said in ((layout.undo, f'{{"edge": {json.dumps(text)}}}'), (layout.edge.with_name("mine.conf"), text)):
+        place.write_text(said)
+        assert certificate.unused(layout) == ["switchyard-shop"]
+        place.unlink()
+
+
+def test_where_somebody_has_taken_the_site_out_of_nginx_nothing_goes(layout, certbot):
+    assert not layout.edge.exists()
+    assert certificate.forget_unused(layout) == []
+
+
+def test_a_certificate_that_certbot_does_not_delete_is_named(layout, certbot):
+    certbot.fails = True
+    layout.edge.write_text("listen 80;\n")
+    with pytest.raises(certificate.CertificateError, match="certbot can't delete switchyard-shop: Another instance"):
+        certificate.forget_unused(layout)
+
+
+def test_home_made_ones_go_with_their_folders_and_others_files_stay(layout, certbot):
+    (certbot.folder / "switchyard-shop.conf").unlink()
+    less = Wanted("self_signed", SELF.domains[:1])
+    certificate.make(layout, SELF)
+    certificate.make(layout, less)
+    old = layout.tls / "20260102T030405000000"
+    old.mkdir()
+    disk.point(layout.tls / "current", old.name)
+    for name in ("certificate.pem", "key.pem"):
+        (old / name).touch()
+        disk.point(layout.tls / name, f"current/{name}")
+    (layout.tls / "mine.pem").touch()
+    layout.edge.write_text(f"ssl_certificate {layout.tls}/certificate.pem;\n")
+    assert {path.name[:8] for path in certificate.unused(layout)} == {SELF.place, less.place}
+    serve(layout, less)
+    certificate.forget_unused(layout)
+    assert certificate.judge(layout, less) == certificate.Judgement()
+    assert {path.name.partition("-")[0] for path in layout.tls.iterdir()} == {less.place, "mine.pem"}
+    layout.edge.write_text("listen 80;\n")
+    certificate.forget_unused(layout)
+    assert [path.name for path in layout.tls.iterdir()] == ["mine.pem"]
 
 
 # --- certbot ---------------------------------------------------------------------------------------------------------
@@ -419,9 +583,12 @@ def answered(monkeypatch):
 
 
 def test_certbot_is_told_all_that_it_would_ask(layout):
-    told = acme.command(layout, Wanted("acme", ("a.org", "b.org", "A.org"), email="ops@a.org", directory="staging"))
+    wanted = Wanted("acme", ("a.org", "b.org", "A.org"), email="ops@a.org", directory="staging")
+    told = acme.command(layout, wanted)
     assert told[:2] == ["/usr/bin/certbot", "certonly"]
-    assert [told[told.index(name) + 1] for name in ("--email", "--cert-name")] == ["ops@a.org", "switchyard-shop"]
+    assert [told[told.index(name) + 1] for name in ("--email", "--cert-name")] == [
+        *("ops@a.org", f"switchyard-shop-{wanted.place}"),
+    ]
     assert told[told.index("--server") + 1] == "https://acme-staging-v02.api.letsencrypt.org/directory"
     assert [told[number + 1] for number, word in enumerate(told) if word == "--domain"] == ["a.org", "b.org"]
     assert "--standalone" not in told
@@ -508,6 +675,47 @@ def test_an_edge_of_an_earlier_version_is_not_asked_to_answer(layout, places, mo
         acme.settle(layout, ACME)
     assert asked == []
     assert not certificate.challenge_server(layout).exists()
+
+
+@pytest.mark.parametrize(("drops", "rounds"), [([], 5), ([2], 8), ([0, 4], 10)])
+def test_the_authority_is_asked_when_every_name_has_answered_five_times_in_a_row(layout, monkeypatch, drops, rounds):
+    """A worker from before nginx's reload may drop a connection yet; `drops` are the rounds in which one does."""
+    waited = []
+    monkeypatch.setattr(acme.time, "sleep", waited.append)
+
+    def answer(domain, _port, _name):
+        return "reset" if len(waited) in drops and domain == ACME.domains[1] else "content"
+
+    monkeypatch.setattr(acme, "_answer", answer)
+    acme._require_answers(ACME, "name", "content")
+    assert waited == [0.1] * rounds
+
+
+@pytest.mark.parametrize(
+    ("mark", "counts"),
+    [("", True), ("switchyard-0123", True), ("switchyard-4567", False)],
+    ids=["site", "run", "before"],
+)
+def test_what_the_server_of_a_run_before_still_answers_is_no_answer(layout, mark, counts):
+    """nginx takes a moment to let go of a server that was left, and for so long it answers from the same folder."""
+
+    class Nginx(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            if mark:
+                said = acme._server(layout, 80, ["shop.example.org"], mark)
+                name, value = re.search(r"add_header (\S+) (\S+);", said).groups()
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"content")
+
+        def log_message(self, *_what):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Nginx) as server:
+        threading.Thread(target=server.handle_request).start()
+        answer = acme._answer("shop.example.org", server.server_port, "switchyard-0123")
+    assert (answer == "content") is counts
 
 
 def test_a_server_for_a_moment_is_for_names_that_nobody_answers_and_takes_nobodys_place(layout, places, monkeypatch):

@@ -98,6 +98,27 @@ def test_what_the_edge_was_is_nobodys_business(layout, host):
     assert (layout.run / "guard.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_left_of_certificates_goes_later(layout, host):
+    guard.tidy(layout, 900)
+    assert guard.read(layout)["tidy"] - time.monotonic() == pytest.approx(900, abs=5)
+    assert host.count == 1
+    guard.tidy(layout, 60)
+    assert guard.read(layout)["tidy"] - time.monotonic() > 890, "somebody may need them for so long"
+    guard.tidy(layout, 1800, postpone=False)
+    assert guard.read(layout)["tidy"] - time.monotonic() < 900
+    guard.tidy(layout, 1800)
+    assert guard.read(layout)["tidy"] - time.monotonic() > 1790
+
+
+def test_notes_of_an_earlier_version_know_nothing_of_certificates(layout, host):
+    guard.let_end(layout, OLD, 45)
+    with guard.notes(layout) as noted:
+        del noted["tidy"]
+    guard.tidy(layout, 900, postpone=False)
+    assert guard.read(layout)["tidy"] > time.monotonic()
+    assert set(guard.read(layout)["ending"]) == {OLD}
+
+
 # --- living on -------------------------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,12 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
     cutover,
     diagnosis,
     disk,
@@ -228,8 +230,8 @@ class Host:
         self.instances = {
             layout.unit(release): (pid, "0") for release, pid in ((NEW, "71"), (OLD, "72"), (OTHER, "73"))
         }
-        self.stopped, self.back, self.swept = [], [], 0
-        self.on_stop = self.on_back = self.on_sweep = lambda: None
+        self.stopped, self.back, self.swept, self.tidied = [], [], 0, []
+        self.on_stop = self.on_back = self.on_sweep = self.on_tidy = lambda: None
 
     def systemctl(self, argv, **_how):
         assert argv[:3] == ["systemctl", "stop", "--no-block"]
@@ -256,10 +258,16 @@ class Host:
         self.on_sweep()
         return []
 
+    def forget_unused(self, layout):
+        self.tidied.append(time.monotonic())
+        self.on_tidy()
+        return []
+
 
 @pytest.fixture
 def host(layout, monkeypatch, busy):
     one = Host(layout)
+    monkeypatch.setattr(guard_program.certificate, "forget_unused", one.forget_unused)
     monkeypatch.setattr(guard_program, "LOOKS_EVERY", 0.01)
     monkeypatch.setattr(guard_program.subprocess, "run", one.systemctl)
     monkeypatch.setattr(guard_program.units, "states", one.states)
@@ -455,6 +463,69 @@ def test_the_guard_sweeps_with_the_lease_and_gives_it_back(layout, host):
     run(layout)
     assert [one.by for one in seen] == ["the host itself"]
     assert lease.read(layout) is None
+
+
+def test_certificates_go_when_it_is_time(layout, host):
+    guard.tidy(layout, 0.15)
+    began, seen = time.monotonic(), []
+    host.on_tidy = lambda: seen.append(lease.read(layout).by)
+    run(layout)
+    assert len(host.tidied) == 1
+    assert host.tidied[0] - began > 0.14
+    assert seen == ["the host itself"]
+    assert (guard.read(layout)["tidy"], lease.read(layout)) == (None, None)
+
+
+def test_certificates_stay_while_the_new_instance_is_watched(layout, host):
+    guard.tidy(layout, 0)
+    watch(layout, seconds=0.15)
+    began = time.monotonic()
+    run(layout)
+    assert host.tidied[0] - began > 0.14
+
+
+def test_certificates_stay_while_a_run_is_at_work_which_may_have_fetched_one(layout, host, monkeypatch):
+    monkeypatch.setattr(guard_program, "TIDIES_AGAIN", 0.05)
+    lease.take(layout, {"token": "ann", "by": "ann", "purpose": "a deploy"})
+    threading.Timer(0.2, lambda: lease.free(layout, "ann")).start()
+    guard.tidy(layout, 0)
+    began = time.monotonic()
+    run(layout)
+    assert host.tidied[0] - began > 0.19
+    assert len(host.tidied) == 1
+
+
+@pytest.mark.parametrize("problem", [certificate.CertificateError("certbot is busy"), OSError("no certbot")])
+def test_certificates_that_can_not_go_are_said_and_left_to_the_next_deploy(layout, host, capsys, problem):
+    def fail():
+        raise problem
+
+    host.on_tidy = fail
+    guard.tidy(layout, 0)
+    guard.let_end(layout, OLD, 0.1)
+    run(layout)
+    assert capsys.readouterr().out == f"{problem}\n"
+    assert host.stopped == [f"shop@{OLD}.service"]
+    assert (guard.read(layout)["tidy"], lease.read(layout)) == (None, None)
+
+
+def test_what_is_noted_while_certificates_go_is_not_forgotten(layout, host):
+    def again():
+        host.on_tidy = lambda: None
+        guard.tidy(layout, 0.1)
+
+    host.on_tidy = again
+    guard.tidy(layout, 0)
+    run(layout)
+    assert len(host.tidied) == 2
+
+
+def test_notes_of_an_earlier_version_are_acted_on(layout, host):
+    guard.let_end(layout, OLD, 0)
+    with guard.notes(layout) as noted:
+        del noted["tidy"]
+    run(layout)
+    assert (host.stopped, host.tidied) == ([f"shop@{OLD}.service"], [])
 
 
 def test_the_program_sees_to_the_site_of_its_plan(layout, host, tmp_path):

@@ -10,7 +10,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import default_server, disk, lease, removal, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
+    default_server,
+    disk,
+    lease,
+    removal,
+    state,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.removal import RemovalError
 
@@ -31,6 +38,7 @@ class Machine:
         self.told = []
         self.fail = {}
         self.seen_by_nginx = []
+        self.deleted = []
 
     def run(self, argv, **_how):
         argv = [str(part) for part in argv]
@@ -42,6 +50,8 @@ class Machine:
             self.running -= self._meant(argv[3:]) - self.stubborn
         if argv[0] == "unshare":
             self._validate(argv[argv.index("sh") + 1 :])
+        if argv[:4] == ["certbot", "delete", "--non-interactive", "--cert-name"]:
+            self.deleted.append(argv[4])
         if argv[0] == "userdel":
             self.users.discard(argv[1])
         failed = next((text for start, text in self.fail.items() if " ".join(argv).startswith(start)), "")
@@ -70,7 +80,8 @@ def machine(layout, tmp_path, monkeypatch):
         folder.mkdir()
     monkeypatch.setattr(removal, "UNITS", places["units"])
     monkeypatch.setattr(removal, "NGINX_LOGS", places["logs"])
-    monkeypatch.setattr(removal, "LETSENCRYPT", places["letsencrypt"])
+    for module in (removal, certificate):
+        monkeypatch.setattr(module, "LETSENCRYPT", places["letsencrypt"])
     monkeypatch.setattr(removal, "NGINX_OURS", places["modules"] / "90-switchyard.conf")
     monkeypatch.setattr(removal, "UV", places["opt"] / "switchyard/uv")
     monkeypatch.setattr(removal, "UV_LOCK", tmp_path / "uv.lock")
@@ -269,11 +280,16 @@ def test_nginxs_common_logs_are_no_sites(machine, name):
 
 
 def test_a_certificate_of_certbots_is_deleted_by_certbot(layout, machine):
-    put(machine.root / "letsencrypt/renewal/switchyard-shop-2.conf")
+    neighbours = [f"switchyard-shop-2{ending}" for ending in ("", "-0123abcd")]
+    ours = ["switchyard-shop", "switchyard-shop-0123abcd", "switchyard-shop-89abcdef"]
+    put(*(machine.root / f"letsencrypt/renewal/{name}.conf" for name in (*neighbours, *ours)))
+    put(*(machine.root / f"letsencrypt/live/{name}/fullchain.pem" for name in ours))
     take_off(layout)
-    assert not any(told.startswith("certbot") for told in machine.told)
+    assert machine.deleted == ours
+    for name in ours:
+        assert machine.seen_by_nginx[0][str(machine.root / "letsencrypt/live" / name)] == []
     take_off(Layout("shop-2"))
-    assert "certbot delete --non-interactive" in machine.told
+    assert machine.deleted == [*ours, *neighbours]
 
 
 # --- the order, and what is refused ----------------------------------------------------------------------------------

@@ -7,7 +7,16 @@ import json
 import os
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, default_server, disk, edge, swap
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    certificate,
+    cutover,
+    default_server,
+    disk,
+    edge,
+    guard,
+    host_program,
+    swap,
+)
 
 NEW = "b" * 12
 BEFORE = "user www-data;\nevents {\n\tworker_connections 768;\n}\n"
@@ -134,3 +143,42 @@ def test_a_way_back_takes_the_links_along(layout, stock, monkeypatch):
     monkeypatch.setattr(default_server, "_listens", dict)
     before = json.loads(json.dumps(swap.carry_out(layout, plan_of(layout))["edge_before"]))
     assert plan_of(layout, edge=before).edge == outcome.edge_before
+
+
+# --- what is left of certificates ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(layout, main, monkeypatch):
+    """Moves traffic, or fails to, or finds it moved; what the guard is told is noted."""
+    told = []
+    monkeypatch.setattr(guard, "tidy", lambda layout, seconds, postpone: told.append((seconds, postpone)))
+    monkeypatch.setattr(default_server, "_listens", dict)
+
+    def move(moved=True, settled=False, unused=("switchyard-shop",)):
+        told.clear()
+        monkeypatch.setattr(cutover, "is_settled", lambda plan: settled)
+        monkeypatch.setattr(cutover, "describe", lambda layout, release: release)
+        monkeypatch.setattr(swap, "_move", lambda *_how: cutover.Outcome(moved, None, "said"))
+        monkeypatch.setattr(certificate, "unused", lambda layout: list(unused))
+        return told, swap.carry_out(layout, plan_of(layout))
+
+    return move
+
+
+def test_what_nginx_names_no_longer_goes_later_and_runs_that_move_nothing_do_not_put_it_off(moving):
+    assert moving()[0] == [(900, True)]
+    assert moving(settled=True)[0] == [(900, False)]
+    assert moving(moved=False)[0] == []
+    assert moving(unused=())[0] == []
+
+
+def test_a_guard_that_can_not_be_started_does_not_undo_a_cutover(layout, moving, monkeypatch):
+    def fail(*_what, **_how):
+        raise host_program.ProgramError("no systemd")
+
+    moving()
+    monkeypatch.setattr(guard, "tidy", fail)
+    outcome = swap.carry_out(layout, plan_of(layout))
+    assert outcome["moved"]
+    assert outcome["message"] == "said; what is no longer needed can't be removed: no systemd"

@@ -313,11 +313,12 @@ def test_what_fails_at_the_cutover_goes_back_and_says_why(host: Host, project: P
     good = live(host)
     pid = host.sh(f"systemctl show yard@{good} -p MainPID --value")
 
-    # nginx refuses the candidate: another site's configuration is broken.
+    # Another site is broken: a deploy sees it before it begins, and nginx refuses the candidate of a rollback.
     host.sh("echo 'server { nonsense on; }' > /etc/nginx/conf.d/other.conf")
     with host.under_load("/health/", DOMAIN) as failures:
-        run = host.play("site.yml")
-    refused(host, run, "nginx refuses the configuration", "nonsense", "Nothing was changed.")
+        for playbook in ("site.yml", "rollback.yml"):
+            run = host.play(playbook)
+            refused(host, run, "nginx refuses the configuration", "nonsense", "Nothing was changed.")
     host.sh("rm /etc/nginx/conf.d/other.conf")
     assert failures == []
 

@@ -396,11 +396,13 @@ def test_a_link_in_the_place_of_a_socket_leads_to_nobody(town: Town) -> None:
     live = {site: town.live(site) for site in ("board", "shop")}
     own, other = (f"/run/{site}/{release}" for site, release in live.items())
     town.machine.sh(f"runuser -u board -- sh -c 'cd {own} && mv app.sock kept.sock && ln -s {other}/app.sock app.sock'")
+    # Workers from now on have no connection from before the link.
+    town.machine.sh("systemctl reload nginx; sleep 1")
     try:
         status, body = town.get("board", "/")
         assert (status, body) == (421, b""), "board's visitors came to shop"
     finally:
-        town.machine.sh(f"runuser -u board -- mv {own}/kept.sock {own}/app.sock")
+        town.machine.sh(f"runuser -u board -- mv {own}/kept.sock {own}/app.sock; systemctl reload nginx; sleep 1")
     town.all_answer()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import re
 import shutil
 import time
@@ -182,7 +183,9 @@ def test_nginx_on_another_machine(host: Host, front: Host) -> None:
     assert trial.websocket(front, trial.Server("asgi", "uvicorn")) == "yes"
     past = trial.ask(host, "/visit/", trial.FORGED, port=8000)
     assert b'"secure": false' in past.read()
-    assert trial.ask(host, "/visit/").status == 404, "the distribution's own site, not this one"
+    # Nobody has the name there: who is asked is the default server, ours or the distribution's.
+    with contextlib.suppress(ConnectionResetError):
+        assert trial.ask(host, "/visit/").status == 404
     beside = host.play("site.yml", site_name="other", site_domains=["other.example.org"])
     assert beside.rc == 0, beside.output
     again = host.play(

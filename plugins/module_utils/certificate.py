@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, nginx_service, units
 from ansible_collections.switchyard.django.plugins.module_utils.edge_variables import ACME_DIRECTORIES
 from ansible_collections.switchyard.django.plugins.module_utils.layout import LETSENCRYPT, NGINX_SITES, Layout
 
@@ -329,10 +329,9 @@ def try_nginx() -> str:
 
 def reload_nginx() -> None:
     """Have nginx take up what is on the disk; it goes on as before where that is no good."""
-    active = units.is_active("nginx.service")
-    done = run("systemctl", "reload" if active else "start", "nginx.service")
-    if done.returncode:
-        raise CertificateError(f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}")
+    problem = nginx_service.reload()
+    if problem:
+        raise CertificateError(problem)
 
 
 # --- why one will not do ---------------------------------------------------------------------------------------------

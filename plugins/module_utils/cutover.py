@@ -33,7 +33,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     guard,
     history,
     host_program,
-    nginx_trial,
+    nginx_service,
     state,
     timing,
     units,
@@ -338,7 +338,7 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
             shutil.copytree(folder, copy, symlinks=True)
             mounts[folder] = copy
         disk.put(copy / Path(path).name, text)
-    done = nginx_trial.read_with(mounts)
+    done = nginx_service.read_with(mounts)
     disk.clear(scratch)
     if done.returncode:
         raise CutoverError(_refused(layout, done.stderr))
@@ -354,7 +354,7 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
 def _refused(layout: Layout, said: str) -> str:
     """Whose fault it is that nginx refuses the configuration: ours, or that of what was there before."""
     words = "\n".join(line for line in said.strip().splitlines() if "[warn]" not in line)
-    return nginx_trial.refused_already(layout) or f"nginx refuses the configuration:\n{words}"
+    return nginx_service.refused_already(layout) or f"nginx refuses the configuration:\n{words}"
 
 
 def _keep_hashed_files(layout: Layout, release: str | None) -> None:
@@ -374,12 +374,9 @@ def _keep_hashed_files(layout: Layout, release: str | None) -> None:
 
 
 def _reload_nginx() -> None:
-    active = units.is_active("nginx.service")
-    done = subprocess.run(
-        ["systemctl", "reload" if active else "start", "nginx.service"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise CutoverError(f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}")
+    problem = nginx_service.reload()
+    if problem:
+        raise CutoverError(problem)
 
 
 def _edge(layout: Layout, plan: Plan | None = None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import (
 STOCK_SITE = NGINX_SITES / "default"
 STOCK_TEXT = "/etc/nginx/sites-available/default"
 # Our own, one for each port: what they are is in their name.
-DEFAULT_SITE = re.compile(r"switchyard-default-(?P<port>[0-9]+)(?:-(?P<kind>tls|quic))?\.conf")
+DEFAULT_SITE = re.compile(r"switchyard-default-[0-9]+(?:-(?:tls|quic))?\.conf")
 # A directive may stand anywhere on a line, and does, where somebody writes a whole server into one.
 LISTEN = re.compile(r"(?:^|(?<=[\s;{}]))listen\s+([^;{}]+);")
 SERVER = re.compile(r"(?:^|(?<=[\s;{}]))server\s*\{")

@@ -25,7 +25,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     certificate,
     default_server,
     disk,
-    nginx_trial,
+    nginx_service,
     state,
     units,
 )
@@ -302,7 +302,7 @@ def _require_nginx_without(layout: Layout, removal: Removal) -> None:
         empty.mkdir()
         gone = (layout.etc, *map(certificate.live_folder, removal.certificates))
         mounts |= {folder: empty for folder in gone if folder.is_dir()}
-        done = nginx_trial.read_with(mounts)
+        done = nginx_service.read_with(mounts)
     if done.returncode:
         raise RemovalError(
             f"nginx would refuse its configuration without the site:\n{done.stderr.strip()}\n"

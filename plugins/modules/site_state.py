@@ -118,7 +118,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     edge,
     environment,
     lease,
-    nginx_trial,
+    nginx_service,
     sandbox,
     state,
 )
@@ -154,7 +154,7 @@ def main() -> None:
     variables = environment.given(wanted["variables"])
     found = state.read(layout, variables, wanted["domains"], wanted["packages"], inputs, wanted["scheme"])
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
-    found["nginx_refuses"] = nginx_trial.refused_already(layout, and_ours=False)
+    found["nginx_refuses"] = nginx_service.refused_already(layout, and_ours=False)
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
     found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
     found["certificate"] = certificate.described(layout, {**wanted["tls"], "domains": wanted["domains"]})

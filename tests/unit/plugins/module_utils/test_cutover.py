@@ -12,7 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import cutover, disk, gate, guard, history, nginx_trial
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    cutover,
+    disk,
+    gate,
+    guard,
+    history,
+    nginx_service,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.cutover import CutoverError, Plan, move
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, Target, WebSocketCheck
 
@@ -940,7 +947,7 @@ def test_whose_file_it_is_that_nginx_refused_before(layout, monkeypatch, at, wor
     assert words in said
     assert "without what shop would change" in said
     # A deploy writes the site's own anew, and is told of others' before it begins.
-    assert nginx_trial.refused_already(layout, and_ours=False) == ("" if "own" in words else said)
+    assert nginx_service.refused_already(layout, and_ours=False) == ("" if "own" in words else said)
 
 
 @pytest.mark.parametrize("rc", [0, None])
@@ -951,7 +958,7 @@ def test_before_a_deploy_nothing_is_said_where_nginx_is_content_or_not_there_yet
         return subprocess.CompletedProcess(argv, rc, "", "nginx: [warn] something\n")
 
     monkeypatch.setattr(cutover.subprocess, "run", nginx)
-    assert nginx_trial.refused_already(layout, and_ours=False) == ""
+    assert nginx_service.refused_already(layout, and_ours=False) == ""
 
 
 # --- the gate's probes -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks nginx what it makes of a configuration: of one that is not there yet, and of the one that is."""
+"""Asks nginx what it makes of a configuration, of one to come or of the one that is, and has it take it up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk
+from ansible_collections.switchyard.django.plugins.module_utils import disk, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SCRIPT = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t'
@@ -28,6 +28,15 @@ def read_with(places: Mapping[Path, Path]) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def reload() -> str:
+    """Have nginx take up what is on the disk, and say what was wrong; it goes on as before where that is no good."""
+    active = units.is_active("nginx.service")
+    done = subprocess.run(
+        ["systemctl", "reload" if active else "start", "nginx.service"], capture_output=True, text=True, check=False
+    )
+    return f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}" if done.returncode else ""
 
 
 def refused_already(layout: Layout, and_ours: bool = True) -> str:

@@ -23,11 +23,12 @@ REQUIRED = {
     "domains": "list",
     "gate": "dict",
     "hosts": "int",
+    "processes": "list",
+    "host": "str",
     "serving": "dict",
     "size": "dict",
     "modules": "list",
     "files": "list",
-    "links": "list",
 }
 
 
@@ -59,6 +60,7 @@ class ActionModule(ActionBase):
             "serving": given["serving"],
             "modules": given["modules"],
             "files": given["files"],
+            "processes": given["processes"],
         }
         identifier = release.identifier(inputs)
         build = disk.digest({**code, "python": state["python"]}, 16)
@@ -88,7 +90,7 @@ class ActionModule(ActionBase):
                 "size": given["size"],
                 "modules": given["modules"],
                 "files": given["files"],
-                "links": given["links"],
+                "programs": [{name: one[name] for name in ("variable", "program")} for one in given["processes"]],
                 "manifest": {
                     "stack": given["stack"],
                     "server": given["server"],
@@ -99,6 +101,12 @@ class ActionModule(ActionBase):
                     # By which releases are known that differ in their environment alone.
                     "code": disk.digest({**inputs, "environment": ""}, 16),
                     "gate": given["gate"],
+                    # Those that run on this host.
+                    "processes": [
+                        {"name": one["name"], "singleton": one["singleton"], "timer": bool(one["schedule"])}
+                        for one in given["processes"]
+                        if one["host"] in ("", given["host"])
+                    ],
                     "python": state["python"],
                 },
             },

@@ -12,7 +12,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements, source, timing
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    plan,
+    process_variables,
+    requirements,
+    source,
+    timing,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -35,6 +41,8 @@ class ActionModule(ActionBase):
                 "site_domains": {"type": "raw", "required": True},
                 "site_env": {"type": "raw", "default": {}},
                 "site_env_schema": {"type": "raw", "default": []},
+                "site_processes": {"type": "raw", "default": {}},
+                "site_timers": {"type": "raw", "default": {}},
                 "site_requirements": {"type": "str", "default": ""},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
@@ -43,12 +51,14 @@ class ActionModule(ActionBase):
                 "nginx_read_timeout": {"type": "str", "default": "auto"},
                 "scheme": {"type": "str", "default": "http"},
                 "serve_mode": {"type": "str", "default": ""},
+                "hosts": {"type": "list", "elements": "str", "default": []},
                 "base": {"type": "path", "required": True},
             }
         )
         self._refuse(plan.shape_problems(variables))
         times, contradictions = timing.plan(variables)
-        self._refuse([*plan.problems(variables), *contradictions])
+        processes, wrong = process_variables.read(variables, variables["hosts"])
+        self._refuse([*plan.problems(variables), *contradictions, *wrong])
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
         self._refuse(problems)
         try:
@@ -64,6 +74,8 @@ class ActionModule(ActionBase):
                 f"site_package {variables['site_package']!r} is no package of site_source: no folder has that name"
             )
             self._refuse([f"{package}. {plan.candidates(found.files)}"])
+        processes, missing = process_variables.placed(processes, variables["site_name"], root or "", found.files)
+        self._refuse(missing)
         result.update(
             origin=source.without_credentials(variables["site_source"]),
             commit=found.commit,
@@ -72,6 +84,7 @@ class ActionModule(ActionBase):
             files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
             root=root,
             times=asdict(times) if times else {},
+            processes=[asdict(process) for process in processes],
             requirements={"kind": wanted.kind, "files": wanted.files},
         )
         return result

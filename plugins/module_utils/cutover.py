@@ -8,8 +8,9 @@ stop it. The one pointer is /etc/switchyard/SITE/current: nginx includes what li
 what it names.
 
 What is written, in this order, each synced before the next: the intent (history.jsonl), the way back (undo.json),
-nginx's files of the site, the pointer, the outcome. A move that is cut off, by whatever, is ended by the next one:
-forwards where the pointer has moved and the new release answers, and else back.
+nginx's files of the site, the pointer, the outcome. The background processes follow the pointer. A move that is cut
+off, by whatever, is ended by the next one: forwards where the pointer has moved and the new release answers, and else
+back.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     history,
     host_program,
     nginx_service,
+    processes,
     state,
     timing,
     units,
@@ -125,6 +127,8 @@ def _serves(layout: Layout, plan: Plan) -> bool:
         return False
     if any(disk.text_of(Path(path)) != text for path, text in plan.edge.items()):
         return False
+    if not processes.are_settled(layout, plan.release):
+        return False
     return _edge_answers(layout, plan.release, Limits(read_timeout=10, deadline=2, interval=0.2)).ok
 
 
@@ -175,7 +179,8 @@ def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
         disk.point(layout.current, f"releases/{plan.release}")
         _reload_nginx()
         _require_answer(layout, plan.release)
-    except (CutoverError, OSError, subprocess.CalledProcessError) as problem:
+        processes.settle(layout, plan.release, is_new=plan.release != before)
+    except (CutoverError, processes.ProcessError, OSError, subprocess.CalledProcessError) as problem:
         restored = _restore(layout, undo)
         return _failed(layout, plan, entry, started, f"{problem}\n{restored}")
     history.record(layout.history, "outcome", result="live", seconds=_since(started), **entry)
@@ -189,7 +194,12 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     disk.remove(layout.undo)
     if plan.operation == "rollback" and undo.source in history.rejected(history.read(layout.history)):
         told += f". {undo.source} was rolled away from; site.yml with release_retry=true brings it back"
-    again = " as before, and what nginx does for the site has changed" if undo.source == plan.release else ""
+    again = ""
+    if undo.source == plan.release:
+        changed = (
+            "what nginx does for the site has changed" if undo.edge != plan.edge else "all that belongs to it runs"
+        )
+        again = f" as before, and {changed}"
     return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{again}{told}", undo.edge)
 
 
@@ -242,7 +252,8 @@ def _end_what_was_cut_off(layout: Layout) -> Undo | None:
             raise CutoverError("cut off before the pointer moved")
         _reload_nginx()
         _require_answer(layout, undo.target)
-    except (CutoverError, OSError) as problem:
+        processes.settle(layout, undo.target, is_new=undo.target != undo.source)
+    except (CutoverError, processes.ProcessError, OSError) as problem:
         reason = f"{problem}\n{_restore(layout, undo)}"
         history.record(layout.history, "outcome", **{**entry, "result": "failed", "reason": reason})
         disk.remove(layout.undo)
@@ -272,7 +283,7 @@ def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
     except (OSError, host_program.ProgramError) as problem:
         told = f", but nobody watches it: {problem}"
     # One that systemd is about to start again counts: it would crash and start for ever.
-    others = [release for release in state.instances_at_work(layout) if release != plan.release]
+    others = [release for release in state.at_work(layout) if release != plan.release]
     return told + "".join(_let_end(layout, release, plan.drain, plan.settle) for release in sorted(others))
 
 
@@ -413,14 +424,21 @@ def _require_answer(layout: Layout, release: str) -> None:
 
 
 def _restore(layout: Layout, undo: Undo) -> str:
-    """Put pointer and edge back and say what serves now."""
+    """Put pointer, edge and processes back and say what serves now."""
+    problems = []
     try:
         _put_back(layout, undo)
         _reload_nginx()
         if undo.source:
             _require_answer(layout, undo.source)
     except (CutoverError, OSError) as problem:
-        return f"The pointer is back at {state.live_release(layout) or 'nothing'}, but: {problem}"
+        problems.append(str(problem))
+    try:  # they need nginx for nothing
+        processes.settle(layout, state.live_release(layout))
+    except (processes.ProcessError, OSError) as problem:
+        problems.append(str(problem))
+    if problems:
+        return f"The pointer is back at {state.live_release(layout) or 'nothing'}, but: " + "\n".join(problems)
     return (
         f"Restored: {undo.source} serves as before."
         if undo.source

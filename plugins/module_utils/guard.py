@@ -17,7 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, host_program, lease, state, timing, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    host_program,
+    lease,
+    processes,
+    state,
+    timing,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 Notes = dict[str, Any]
@@ -80,6 +88,7 @@ def watch(layout: Layout, release: str, back_to: str, seconds: float, drain: int
             "since": time.time(),
             "pid": instance["MainPID"],
             "restarts": instance["NRestarts"],
+            "processes": processes.pulses(layout, release),
         }
         _start(layout, noted)
 

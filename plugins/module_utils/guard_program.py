@@ -190,9 +190,18 @@ def _tidy(layout: Layout, due: float) -> None:
 # --- the new instance ------------------------------------------------------------------------------------------------
 
 
-def _has_died(layout: Layout, watch: dict[str, Any]) -> bool:
-    instance = units.state_of(layout.unit(watch["release"]))
-    return instance is not None and (instance["MainPID"], instance["NRestarts"]) != (watch["pid"], watch["restarts"])
+def _died(layout: Layout, watch: dict[str, Any]) -> str:
+    """The unit that died, of the instance or of a process beside it; empty where all of them live."""
+    watched = {layout.unit(watch["release"]): [watch["pid"], watch["restarts"]], **watch.get("processes", {})}
+    found = units.states(watched)
+    return next(
+        (name for name, pulse in watched.items() if name in found and _pulse(found[name]) != pulse),
+        "",
+    )
+
+
+def _pulse(unit: dict[str, str]) -> list[str]:
+    return [unit["MainPID"], unit["NRestarts"]]
 
 
 def _way_back(layout: Layout, noted: guard.Notes) -> dict[str, Any] | None:
@@ -200,7 +209,7 @@ def _way_back(layout: Layout, noted: guard.Notes) -> dict[str, Any] | None:
     watch = noted["watch"]
     if not watch:
         return None
-    if _has_died(layout, watch):
+    if _died(layout, watch):
         return watch
     if time.monotonic() >= watch["until"]:
         noted["watch"] = None
@@ -214,9 +223,11 @@ def _forget(layout: Layout, watch: dict[str, Any]) -> None:
 
 
 def _go_back(layout: Layout, watch: dict[str, Any]) -> None:
-    unit = layout.unit(watch["release"])
+    unit = _died(layout, watch) or layout.unit(watch["release"])
+    _release, process = layout.parts_of(unit) or ("", "")
+    what = f"background process {process}" if process else "instance"
     cause = diagnosis.in_words(unit, watch["since"])
-    reason = f"its instance died within {watch['seconds']:.0f} s of the cutover. {cause}".strip()
+    reason = f"its {what} died within {watch['seconds']:.0f} s of the cutover. {cause}".strip()
     outcome = cutover.move(
         cutover.Plan(
             site=layout.site,

@@ -24,6 +24,7 @@ LETSENCRYPT = Path("/etc/letsencrypt")
 # systemd, useradd and a socket path all have to carry the name; 32 is what useradd takes.
 SITE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 RELEASE_ID = re.compile(r"[0-9a-f]{12,16}")
+PROCESS_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 RESERVED_NAMES = frozenset({"switchyard", "default", "root", "nginx", "www-data", "nobody", "daemon", "bin", "sys"})
 
 
@@ -114,6 +115,10 @@ class Layout:
     def manifest(self, release: str) -> Path:
         return self.record(release) / "release.json"
 
+    def units(self, release: str) -> Path:
+        """The units that are started at boot while the release is live."""
+        return self.record(release) / "units"
+
     def migrated(self, release: str) -> Path:
         """When the release's migrations were applied, if they were."""
         return self.record(release) / "migrated.json"
@@ -181,11 +186,25 @@ class Layout:
         return self.run.parent / "nginx.lock"
 
     # What systemd and nginx know.
-    def unit(self, release: str) -> str:
-        return f"{self.site}@{release}.service"
+    def unit(self, release: str, process: str = "", kind: str = "service") -> str:
+        """The unit of a release's instance, or of one of the processes beside it."""
+        return f"{self.site}@{release}{'-' if process else ''}{process}.{kind}"
+
+    def parts_of(self, unit: str) -> tuple[str, str] | None:
+        """The release that a unit belongs to and the process that it runs, empty for the instance; None for others."""
+        found = re.fullmatch(
+            rf"{re.escape(self.site)}@({RELEASE_ID.pattern})(?:-({PROCESS_NAME.pattern}))?\.(service|timer)", unit
+        )
+        return (found[1], found[2] or "") if found else None
 
     def unit_file(self, release: str) -> Path:
         return UNITS / self.unit(release)
+
+    def unit_files(self, release: str) -> list[Path]:
+        """All that systemd knows of a release."""
+        folder = self.unit_file(release).parent
+        named = {path: self.parts_of(path.name) for path in folder.glob(f"{self.site}@{release}*")}
+        return sorted(path for path, parts in named.items() if parts and parts[0] == release)
 
     @property
     def boot_unit(self) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     env_names,
     env_schema,
     environment,
+    process_variables,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
 
@@ -32,6 +33,7 @@ SHAPES = {
     "site_env": (dict, "a dictionary of names and texts, for example {LANG: C.UTF-8}"),
     "site_env_schema": (list, "a list, for example [{name: PAYMENT_KEY, type: secret, required: true}]"),
     "site_settings_overrides": (dict, "a dictionary of settings, for example {DEBUG: false}"),
+    **{name: (dict, f"a dictionary, for example {example}") for name, example in process_variables.EXAMPLES.items()},
 }
 
 

@@ -18,7 +18,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     masking,
     ownership,
     ports,
+    processes,
     sandbox,
     units,
 )
@@ -116,7 +117,7 @@ class Wanted:
     modules: list[dict[str, str]]
     files: list[dict[str, str]]
     manifest: dict[str, Any]
-    links: list[dict[str, str]]
+    programs: list[dict[str, str]] = field(default_factory=list)
 
 
 def python_environment(layout: Layout, release: str, root: str, settings_module: str, commit: str) -> dict[str, str]:
@@ -300,7 +301,7 @@ def _bind(layout: Layout, release: str, port: int | None) -> dict[str, str]:
 
 
 def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Write unit, nginx's part, the links to them and, last of all, the manifest; return the manifest."""
+    """Write the units, nginx's part, the links to them and, last of all, the manifest; return the manifest."""
     settings = report["settings"]
     texts = [one["content"] for one in wanted.files]
     port = ports.choose(wanted.release, texts=texts) if wanted.serving["bind"] == "port" else None
@@ -330,6 +331,8 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         for one in wanted.files
         if not one.get("needs") or values[one["needs"]]
     }
+    here = processes.unit_names(layout, wanted.release, wanted.manifest.get("processes", ()))
+    rendered[layout.units(wanted.release).name] = "".join(f"{unit}\n" for unit in (layout.unit(wanted.release), *here))
     for name, text in sorted(rendered.items()):
         path = folder / name
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -348,15 +351,16 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "migrations": report["migrations"],
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
     }
-    _finish(layout, manifest, {fill(one["link"], values): fill(one["target"], values) for one in wanted.links})
+    _finish(layout, manifest)
     return manifest
 
 
-def _finish(layout: Layout, manifest: dict[str, Any], links: Mapping[str, str]) -> None:
-    """Link the unit and, once all of the release is on the disk, write the manifest, by which it is whole."""
+def _finish(layout: Layout, manifest: dict[str, Any]) -> None:
+    """Link the units and, once all of the release is on the disk, write the manifest, by which it is whole."""
     release = manifest["id"]
-    for link, target in links.items():
-        disk.point(Path(link), str(layout.record(release) / target))
+    for name in manifest["files"]:
+        if layout.parts_of(name):
+            disk.point(layout.unit_file(release).with_name(name), str(layout.record(release) / name))
     for tree in (layout.release(release), layout.record(release)):
         disk.settle(tree)
     disk.write(layout.manifest(release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)
@@ -403,7 +407,7 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
         "build": other,
         "made_from": manifest.get("made_from", release),
     }
-    _finish(layout, {**manifest, **changed}, {str(layout.unit_file(other)): layout.unit(other)})
+    _finish(layout, {**manifest, **changed})
     return other
 
 

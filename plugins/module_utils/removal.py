@@ -143,7 +143,7 @@ def carry_out(layout: Layout, data: bool, by: str) -> None:
         disk.write(layout.removing, json.dumps({"at": _now(), "by": by}).encode() + b"\n", 0o644)
         _stop([f"switchyard-*@{layout.site}.service"])
         _leave_nginx(removal, resumed)
-    _stop([f"{layout.site}.service", f"{layout.site}@*.service"])
+    _stop([f"{layout.site}@*.timer", f"{layout.site}.service", f"{layout.site}@*.service"])
     _forget_units(layout, removal)
     for name in removal.certificates:
         _run("certbot", "delete", "--non-interactive", "--cert-name", name)
@@ -221,15 +221,18 @@ def _kept(layout: Layout) -> list[str]:
 
 
 def _at_work(layout: Layout) -> list[str]:
-    patterns = [f"switchyard-*@{layout.site}.service", f"{layout.site}.service", f"{layout.site}@*.service"]
+    site = layout.site
+    patterns = [f"switchyard-*@{site}.service", f"{site}.service", f"{site}@*.service", f"{site}@*.timer"]
     return sorted(name for name, unit in units.states(patterns).items() if unit["ActiveState"] in units.AT_WORK)
 
 
 def _unit_files(layout: Layout) -> list[Path]:
     """The unit for the boot, which is enabled, those of the releases, and what an administrator has added to them."""
     site = layout.site
-    patterns = [f"*.wants/{site}.service", f"{site}.service", f"{site}@*.service"]
-    return [path for pattern in (*patterns, f"{site}.service.d", f"{site}@*.service.d") for path in _units(pattern)]
+    patterns = [f"*.wants/{site}.service"]
+    for name in (f"{site}.service", f"{site}@*.service", f"{site}@*.timer"):
+        patterns += [name, f"{name}.d"]
+    return [path for pattern in patterns for path in _units(pattern)]
 
 
 def _units(pattern: str) -> list[Path]:
@@ -348,7 +351,8 @@ def _forget_units(layout: Layout, removal: Removal) -> None:
     for path in removal.unit_files:
         _clear(path)
     _run("systemctl", "daemon-reload")
-    patterns = [f"{layout.site}.service", f"{layout.site}@*.service", f"switchyard-*@{layout.site}.service"]
+    site = layout.site
+    patterns = [f"{site}.service", f"{site}@*.service", f"{site}@*.timer", f"switchyard-*@{site}.service"]
     subprocess.run(["systemctl", "reset-failed", "--", *patterns], check=False, capture_output=True)
     # systemd keeps the group of a template's instances when the last of them has ended.
     escaped = layout.site.replace("-", r"\x2d")

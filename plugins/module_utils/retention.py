@@ -36,7 +36,7 @@ def remember(layout: Layout, keep: int) -> None:
 def superfluous(layout: Layout, keep: int) -> list[str]:
     """The releases that go: all but the latest `keep` that were live.
 
-    The live one, the one that a rollback leads to, and one whose instance still runs stay in any case.
+    The live one, the one that a rollback leads to, and one of which anything still runs stay in any case.
     """
     if keep < 1:
         return []
@@ -47,7 +47,7 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
         found["undone"],
         found["rollback_target"],
         before,
-        *state.instances_at_work(layout),
+        *state.at_work(layout),
         *found["lived"][:keep],
     }
     cut_off = history.unfinished(history.read(layout.history))
@@ -82,7 +82,8 @@ def sweep(layout: Layout, keep: int) -> list[str]:
         disk.remove(layout.manifest(release))
     gone = [path.name for path in remains if path.parent == layout.etc / "releases"]
     for release in gone:
-        disk.remove(layout.unit_file(release))
+        for unit_file in layout.unit_files(release):
+            disk.remove(unit_file)
     for path in remains:
         disk.clear(path) if path.is_dir() and not path.is_symlink() else disk.remove(path)
     if remains:

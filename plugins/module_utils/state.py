@@ -14,7 +14,7 @@ import platform
 import pwd
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,22 +91,24 @@ def nginx_version() -> str:
 
 def running_instances(layout: Layout) -> dict[str, int]:
     """The main PID of every instance that runs, by release."""
-    found = units.states([f"{layout.site}@*.service"])
     return {
-        name.partition("@")[2].removesuffix(".service"): int(unit["MainPID"])
-        for name, unit in found.items()
-        if unit["ActiveState"] == "active"
+        release: int(unit["MainPID"])
+        for release, process, unit in _units_of_releases(layout)
+        if not process and unit["ActiveState"] == "active"
     }
 
 
-def instances_at_work(layout: Layout) -> set[str]:
-    """The releases of which processes may be left: a stop may take as long as the last request."""
-    found = units.states([f"{layout.site}@*.service"])
-    return {
-        name.partition("@")[2].removesuffix(".service")
-        for name, unit in found.items()
-        if unit["ActiveState"] in units.AT_WORK
-    }
+def at_work(layout: Layout) -> set[str]:
+    """The releases of which anything may be at work still: a stop may take as long as the last request, or task."""
+    return {release for release, _process, unit in _units_of_releases(layout) if unit["ActiveState"] in units.AT_WORK}
+
+
+def _units_of_releases(layout: Layout) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """The release, the process and the state of every unit of the site that systemd has loaded."""
+    for name, unit in units.states([f"{layout.site}@*.service", f"{layout.site}@*.timer"]).items():
+        parts = layout.parts_of(name)
+        if parts:
+            yield (*parts, unit)
 
 
 def sites() -> str:

@@ -21,6 +21,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     guard,
     host_program,
     lease,
+    processes,
     retention,
     state,
     units,
@@ -130,10 +131,17 @@ def _shown(text: str | None) -> str:
     return (text or "").replace("\0", "")
 
 
+def _idle(plan: cutover.Plan, before: str | None) -> list[str]:
+    """What of the live release should run beside its instance and does not. With another release all of it moves."""
+    return processes.missing(Layout(plan.site), before) if before == plan.release else []
+
+
 def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
-    """The pointer and the edge's files, before and after."""
+    """The pointer, the edge's files and what should run and doesn't, before and after."""
     pointer = str(Layout(plan.site).current)
     texts = {pointer: (f"{before}\n" if before else "", f"{plan.release}\n" if plan.release else "")}
+    for unit in _idle(plan, before):
+        texts[unit] = ("stopped\n", "running\n")
     for path, text in plan.edge.items():
         texts[path] = (_shown(disk.text_of(Path(path))), _shown(text))
     return [

@@ -59,6 +59,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     env_finding,
     environment,
     lease,
+    processes,
     release,
     state,
 )
@@ -79,6 +80,9 @@ def main() -> None:
     whole = state.manifest(layout, wanted.release) is not None
     if module.check_mode:
         module.exit_json(changed=not whole, pending=[], findings=[])
+    lacking = processes.missing_programs(layout.venv(wanted.venv), wanted.programs)
+    if lacking:
+        module.fail_json(msg="\n".join(lacking))
     if not whole:
         release.lay_modules(layout, wanted)
     build = not whole and not release.is_built(layout, wanted.release)

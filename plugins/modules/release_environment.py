@@ -60,7 +60,7 @@ def main() -> None:
             msg=f"{layout.site} has no environment {environment!r}. The host has {', '.join(present) or 'none'}. "
             "Nothing was changed."
         )
-    at_work = state.instances_at_work(layout)
+    at_work = state.at_work(layout)
     in_use = [name for name in users if name == found["live"] or name in at_work]
     if in_use:
         module.fail_json(

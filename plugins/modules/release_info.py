@@ -86,6 +86,11 @@ releases:
     environment:
       description: The keyed digest that names its environment.
       type: str
+    processes:
+      description: What it has on this host beside its instance. Each has a C(name), its C(unit), and whether that is
+        C(running).
+      type: list
+      elements: dict
 history:
   description: The moves of the pointer and the attempts at it, oldest first.
   type: list
@@ -133,7 +138,7 @@ run:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import guard, history, lease, state
+from ansible_collections.switchyard.django.plugins.module_utils import guard, history, lease, processes, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -163,6 +168,7 @@ def main() -> None:
 def releases(layout: Layout, found: dict) -> list[dict]:
     order = [*found["lived"], *sorted(set(found["releases"]) - set(found["lived"]))]
     startable = state.startable(layout, found["releases"])
+    running = processes.at_work(layout)
     return [
         {
             "id": name,
@@ -173,6 +179,10 @@ def releases(layout: Layout, found: dict) -> list[dict]:
             "startable": name in startable,
             "rejected": name in found["rejected"],
             "reason": found["reasons"].get(name, ""),
+            "processes": [
+                {"name": layout.parts_of(unit)[1], "unit": unit, "running": unit in running}
+                for unit in processes.wanted(layout, name)
+            ],
         }
         for name in order
     ]

@@ -65,6 +65,16 @@ options:
     description: The number of the site's hosts.
     type: int
     required: true
+  processes:
+    description: What runs beside the instances, as RV(switchyard.django.site_plan#module:processes). It is a part of
+      the name.
+    type: list
+    elements: dict
+    required: true
+  host:
+    description: The host's name in the inventory, by which is known what runs there. It is no part of the name.
+    type: str
+    required: true
   serving:
     description:
       - How an instance listens (V(bind)), is sized (V(sizing)), keeps its times (V(times)) and what its sandbox allows
@@ -86,11 +96,6 @@ options:
     type: list
     elements: dict
     required: true
-  links:
-    description: Links from the system's folders (link) to files of the release (target), with the same tokens.
-    type: list
-    elements: dict
-    required: true
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -109,11 +114,12 @@ EXAMPLES = r"""
     domains: [shop.example.org]
     gate: {host: shop.example.org, scheme: http, health_path: /health/, websocket_path: ""}
     hosts: 1
+    processes: []
+    host: "{{ inventory_hostname }}"
     serving: {bind: socket, sizing: {}, times: {}, sandbox: {}}
     size: {workers: 2, threads: 1, connections: 20, memory: 256}
     modules: []
     files: []
-    links: []
 """
 
 RETURN = r"""

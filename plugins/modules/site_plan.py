@@ -54,6 +54,14 @@ options:
     description: What O(site_env) must hold, a list as O(switchyard.django.env_file#module:schema).
     type: raw
     default: []
+  site_processes:
+    description: What runs beside the instances, a dictionary of names and of commands or dictionaries.
+    type: raw
+    default: {}
+  site_timers:
+    description: What runs by the clock, a dictionary of names and of dictionaries.
+    type: raw
+    default: {}
   site_requirements:
     description: The requirements file relative to the source's top; empty to look for C(uv.lock), then
       C(requirements.txt).
@@ -87,6 +95,11 @@ options:
     description: The stack; empty to keep the one that is live.
     type: str
     default: ""
+  hosts:
+    description: The hosts of the site, in the order of the inventory. On the first one runs what runs on one alone.
+    type: list
+    elements: str
+    default: []
   base:
     description: The folder from which a relative O(site_source) is meant.
     type: path
@@ -138,6 +151,13 @@ root:
 times:
   description: The seconds that nginx, the app server and systemd have, which follow from O(site_request_timeout).
   type: dict
+  returned: success
+processes:
+  description:
+    - What O(site_processes) and O(site_timers) describe, with the argument list (V(argv)) and the one host, where it
+      is one (V(host)).
+  type: list
+  elements: dict
   returned: success
 requirements:
   description: The kind of the project's requirements and the text of its files.

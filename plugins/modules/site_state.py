@@ -57,6 +57,11 @@ options:
     description: By what the sandbox is loosened, to see whether the host has it.
     type: dict
     default: {}
+  schedules:
+    description: When timers are to run, by the name of the variable that says so, to see whether systemd understands
+      it.
+    type: dict
+    default: {}
   requirements:
     description: Requirements as RV(switchyard.django.site_plan#module:requirements) has them; empty where no lock is
       asked for.
@@ -119,6 +124,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     environment,
     lease,
     nginx_service,
+    processes,
     sandbox,
     state,
 )
@@ -141,6 +147,7 @@ def main() -> None:
             "bind": {"type": "str", "default": ""},
             "tls": {"type": "dict", "default": {}},
             "sandbox": {"type": "dict", "default": {}},
+            "schedules": {"type": "dict", "default": {}},
             "requirements": {"type": "dict", "default": {}},
             "server_packages": {"type": "list", "elements": "str", "default": []},
         },
@@ -156,6 +163,7 @@ def main() -> None:
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
     found["nginx_refuses"] = nginx_service.refused_already(layout, and_ours=False)
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
+    found["bad_schedules"] = processes.bad_schedules(wanted["schedules"])
     found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
     found["certificate"] = certificate.described(layout, {**wanted["tls"], "domains": wanted["domains"]})
     if found["certificate"]["warning"]:

@@ -12,13 +12,14 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 @pytest.fixture
 def layout(tmp_path, monkeypatch):
     """The layout of a site named shop, whose folders lie under tmp_path and exist."""
-    for name in ("etc", "srv", "cache", "run"):
-        (tmp_path / name / "shop").mkdir(parents=True)
+    for name in ("etc/shop", "srv/shop", "cache/shop", "run/shop", "system"):
+        (tmp_path / name).mkdir(parents=True)
     monkeypatch.setattr(Layout, "etc", property(lambda self: tmp_path / "etc" / self.site))
     monkeypatch.setattr(Layout, "srv", property(lambda self: tmp_path / "srv" / self.site))
     monkeypatch.setattr(Layout, "cache", property(lambda self: tmp_path / "cache" / self.site))
     monkeypatch.setattr(Layout, "run", property(lambda self: tmp_path / "run" / self.site))
     monkeypatch.setattr(Layout, "socket", lambda self, release: tmp_path / "sockets" / release / "app.sock")
+    monkeypatch.setattr(Layout, "unit_file", lambda self, release: tmp_path / "system" / self.unit(release))
     monkeypatch.setattr(Layout, "edge", property(lambda self: tmp_path / "nginx" / f"{self.site}.conf"))
     one = Layout("shop")
     for folder in (one.etc / "releases", one.etc / "env", one.etc / "locks", one.srv / "releases", one.srv / "venvs"):

@@ -30,7 +30,18 @@ GIVEN = {
     "size": {"workers": 2, "threads": 8, "connections": 16, "memory": 256},
     "modules": [],
     "files": [{"path": "unit", "content": "x"}],
-    "links": [],
+    "processes": [],
+    "host": "web1",
+}
+
+
+PROCESS = {
+    "name": "worker",
+    "variable": "site_processes.worker",
+    "program": "celery",
+    "singleton": False,
+    "host": "",
+    "schedule": "",
 }
 
 
@@ -67,12 +78,13 @@ def test_the_same_inputs_name_the_same_release(plan):
         {"serving": {**GIVEN["serving"], "sizing": {"workers": "4"}}},
         {"serving": {**GIVEN["serving"], "times": {"request": 90}}},
         {"serving": {**GIVEN["serving"], "sandbox": {"devices": ["/dev/fuse"]}}},
+        {"processes": [PROCESS]},
         {"modules": [{"path": "wrapper.py", "content": "y"}]},
         {"files": [{"path": "unit", "content": "y"}]},
     ],
     ids=[
         *("code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate"),
-        *("bind", "sizing", "times", "sandbox", "modules", "files"),
+        *("bind", "sizing", "times", "sandbox", "processes", "modules", "files"),
     ],
 )
 def test_every_input_of_a_release_changes_its_name(plan, change):
@@ -85,10 +97,11 @@ def test_every_input_of_a_release_changes_its_name(plan, change):
         {"state": state(python="3.13")},
         {"state": state(live="b" * 12, releases={"b" * 12: {"build": "x", "stack": "asgi"}})},
         {"hosts": 3},
+        {"host": "web2"},
         {"size": {"workers": 8, "threads": 8, "connections": 64, "memory": 1024}},
         {"source": {**GIVEN["source"], "origin": "https://mirror.example.org/shop.git"}},
     ],
-    ids=["Python", "what is live", "number of hosts", "size", "origin"],
+    ids=["Python", "what is live", "number of hosts", "name of the host", "size", "origin"],
 )
 def test_what_differs_between_hosts_does_not_name_a_release(plan, change):
     assert plan(**change)["id"] == plan()["id"]
@@ -97,6 +110,17 @@ def test_what_differs_between_hosts_does_not_name_a_release(plan, change):
 def test_how_it_is_served_and_how_large_it_is_go_to_the_host(plan):
     wanted = plan()["wanted"]
     assert (wanted["serving"], wanted["size"]) == (GIVEN["serving"], GIVEN["size"])
+
+
+@pytest.mark.parametrize(("host", "here"), [("web1", ["worker", "beat"]), ("web2", ["worker", "tidy"])])
+def test_each_host_is_told_what_runs_there_and_all_of_them_the_same_name(plan, host, here):
+    beat = {**PROCESS, "name": "beat", "singleton": True, "host": "web1"}
+    tidy = {**PROCESS, "name": "tidy", "singleton": True, "host": "web2", "schedule": "daily"}
+    given = [PROCESS, beat, tidy]
+    found = plan(processes=given, host=host)
+    assert [one["name"] for one in found["wanted"]["manifest"]["processes"]] == here
+    assert found["id"] == plan(processes=given)["id"]
+    assert [one["variable"] for one in found["wanted"]["programs"]] == ["site_processes.worker"] * 3
 
 
 def test_a_host_with_another_python_has_another_venv(plan):

@@ -114,3 +114,25 @@ def test_requirements_that_are_not_there_are_refused(plan, project):
 
 def test_a_package_that_the_source_lacks_is_refused(plan):
     assert "site_package 'store'" in refusal(plan, site_package="store", site_settings="store.settings")
+
+
+def test_what_runs_beside_the_instances_is_planned(plan):
+    found = plan(site_processes={"worker": "manage.py run"}, hosts=["web1"])
+    (process,) = found["processes"]
+    assert process["argv"] == ["@VENV@/bin/python", "/srv/shop/releases/@RELEASE@/code/backend/manage.py", "run"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"site_processes": ["celery worker"]}, "site_processes must be a dictionary"),
+        ({"site_timers": "daily"}, "site_timers must be a dictionary"),
+        (
+            {"site_processes": {"worker": "celery | tee"}, "serve_mode": "agsi"},
+            "site_processes.worker: the command has |",
+        ),
+        ({"site_timers": {"tidy": {"command": "manage.py tidy"}}}, "site_timers.tidy.schedule must say when"),
+    ],
+)
+def test_what_can_not_run_beside_them_is_refused(plan, changes, words):
+    assert words in refusal(plan, **changes)

@@ -22,6 +22,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
 )
 from ansible_collections.switchyard.django.plugins.module_utils.cutover import CutoverError, Plan, move
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import HttpCheck, Target, WebSocketCheck
+from ansible_collections.switchyard.django.plugins.module_utils.processes import ProcessError
 
 OLD, NEW = "a" * 12, "b" * 12
 
@@ -55,6 +56,7 @@ class Host:
         self.reloads = []
         self.commands = []
         self.running = [NEW]
+        self.beside = None
         self.forget()
 
     def forget(self):
@@ -83,6 +85,11 @@ class Host:
     def require_answer(self, layout, release):
         if release in self.broken:
             raise CutoverError(f"{release} does not answer")
+
+    def settle(self, layout, release, is_new=False):
+        if "processes" in self.broken and release == NEW:
+            raise ProcessError("the worker ended")
+        self.beside = release
 
     def is_active(self, unit):
         return unit in [self.layout.unit(release) for release in self.running]
@@ -118,10 +125,12 @@ def host(layout, monkeypatch):
     monkeypatch.setattr(
         cutover, "_edge_answers", lambda layout, release, limits: SimpleNamespace(ok=release not in one.broken)
     )
+    monkeypatch.setattr(cutover.processes, "settle", one.settle)
+    monkeypatch.setattr(cutover.processes, "are_settled", lambda layout, release: one.beside == release)
     monkeypatch.setattr(cutover.subprocess, "run", one.run)
     monkeypatch.setattr(cutover.units, "is_active", one.is_active)
     monkeypatch.setattr(cutover.units, "is_at_work", one.is_active)
-    monkeypatch.setattr(cutover.state, "instances_at_work", lambda layout: set(one.running))
+    monkeypatch.setattr(cutover.state, "at_work", lambda layout: set(one.running))
     monkeypatch.setattr(cutover.guard, "let_live", one.let_live)
     monkeypatch.setattr(cutover.guard, "look_away", one.look_away)
     monkeypatch.setattr(cutover.guard, "watch", lambda layout, *how: one.watched.append(how))
@@ -131,7 +140,7 @@ def host(layout, monkeypatch):
 
 @pytest.fixture
 def with_old(layout, host, plan):
-    host.running = [OLD, NEW]
+    host.running, host.beside = [OLD, NEW], OLD
     history.record(layout.history, "intent", operation="deploy", by="eve", **{"from": None, "to": OLD})
     history.record(layout.history, "outcome", operation="deploy", result="live", by="eve", **{"from": None, "to": OLD})
     disk.point(layout.current, f"releases/{OLD}")
@@ -161,6 +170,7 @@ def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan)
     assert host.ending == [(OLD, 45, 10)]
     assert host.kept == [NEW]
     assert host.reloads == [NEW]
+    assert host.beside == NEW
 
 
 def test_the_message_says_what_is_live_and_what_lives_on(host, with_old, plan):
@@ -362,8 +372,9 @@ def test_what_is_live_and_answers_is_settled(moved, plan):
         lambda layout, host: layout.undo.write_text("{}"),
         lambda layout, host: history.record(layout.history, "intent", operation="deploy", **{"from": NEW, "to": OLD}),
         lambda layout, host: host.fail_on(NEW),
+        lambda layout, host: setattr(host, "beside", OLD),
     ],
-    ids=["pointer", "edge", "way back", "intent", "no answer"],
+    ids=["pointer", "edge", "way back", "intent", "no answer", "processes"],
 )
 def test_what_is_not_so_through_and_through_is_not_settled(layout, host, moved, plan, spoil):
     spoil(layout, host)
@@ -384,6 +395,7 @@ STEPS = [
     "pointer",
     "reload",
     "answer",
+    "processes",
     "outcome",
     "undo gone",
     "keep",
@@ -417,6 +429,7 @@ def kill_at(layout, host, monkeypatch):
             "pointer": lambda: deadly(disk, "point"),
             "reload": lambda: deadly(cutover, "_reload_nginx"),
             "answer": lambda: deadly(cutover, "_require_answer"),
+            "processes": lambda: deadly(cutover.processes, "settle"),
             "outcome": lambda: deadly(history, "record", lambda path, phase, **_entry: phase == "outcome"),
             "undo gone": lambda: deadly(disk, "remove", lambda path: path == layout.undo),
             "keep": lambda: deadly(guard, "let_live"),
@@ -440,7 +453,7 @@ def test_a_move_that_is_killed_anywhere_is_brought_to_its_end_by_the_same_again(
     kill_at(step)
     kill(plan)
     assert move(plan).moved
-    assert (host.live, layout.edge.read_text()) == (NEW, "new edge")
+    assert (host.live, host.beside, layout.edge.read_text()) == (NEW, NEW, "new edge")
     assert layout.edge.with_name("shop.conf.new").read_text() == "more"
     assert not layout.undo.exists()
     assert not layout.reversal.exists()
@@ -456,21 +469,22 @@ def test_a_move_that_is_killed_anywhere_is_in_no_other_ones_way(layout, host, wi
     kill(plan)
     back = Plan("shop", OLD, "rollback", "ann", edge={str(layout.edge): "old edge", f"{layout.edge}.new": None})
     assert move(back).moved
-    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+    assert (host.live, host.beside, layout.edge.read_text()) == (OLD, OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert not layout.undo.exists()
     assert history.unfinished(history.read(layout.history)) is None
 
 
+@pytest.mark.parametrize("what", [NEW, "processes"])
 @pytest.mark.parametrize("step", STEPS[: STEPS.index("outcome") + 1])
 def test_a_move_that_is_killed_anywhere_goes_back_where_the_release_does_not_answer(
-    layout, host, with_old, plan, kill_at, step
+    layout, host, with_old, plan, kill_at, step, what
 ):
     kill_at(step)
     kill(plan)
-    host.fail_on(NEW)
+    host.fail_on(what)
     assert not move(plan).moved
-    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+    assert (host.live, host.beside, layout.edge.read_text()) == (OLD, OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert host.reloads[-1] == OLD
     assert not layout.undo.exists()
@@ -536,13 +550,13 @@ def test_what_is_found_before_the_move_touches_nothing(layout, host, with_old, p
     assert host.outcome["result"] == "failed"
 
 
-@pytest.mark.parametrize("step", ["reload", NEW])
+@pytest.mark.parametrize("step", ["reload", NEW, "processes"])
 def test_a_move_that_fails_goes_back_whole(layout, host, with_old, plan, step):
     host.fail_on(step)
     outcome = move(plan)
     assert not outcome.moved
     assert f"Restored: {OLD} serves as before." in outcome.message
-    assert (host.live, layout.edge.read_text()) == (OLD, "old edge")
+    assert (host.live, host.beside, layout.edge.read_text()) == (OLD, OLD, "old edge")
     assert not layout.edge.with_name("shop.conf.new").exists()
     assert host.reloads[-1] == OLD
     assert host.ending == [(NEW, 45, 0)], "the instance that traffic did not stay with ends"
@@ -626,6 +640,33 @@ def test_an_old_release_that_does_not_come_back_is_not_called_restored(layout, h
     assert "Restored" not in outcome.message
     assert f"{OLD} does not answer" in outcome.message
     assert host.live == OLD
+
+
+def test_processes_come_back_also_where_nginx_does_not(layout, host, with_old, plan):
+    host.fail_on("processes", OLD)
+    host.beside = None
+    outcome = move(plan)
+    assert (host.live, host.beside) == (OLD, OLD)
+    assert f"{OLD} does not answer" in outcome.message
+
+
+def test_processes_that_do_not_come_back_are_told(layout, host, with_old, plan, monkeypatch):
+    def fail(layout, release, is_new=False):
+        raise ProcessError(f"the worker of {release} ended")
+
+    monkeypatch.setattr(cutover.processes, "settle", fail)
+    message = move(plan).message
+    assert f"the worker of {NEW} ended" in message
+    assert f"The pointer is back at {OLD}, but: the worker of {OLD} ended" in message
+    assert "Restored" not in message
+
+
+def test_what_was_stopped_by_hand_runs_again_and_nothing_else_is_said_to_have_changed(layout, host, moved, plan):
+    host.beside = None
+    assert not cutover.is_settled(plan)
+    outcome = move(plan)
+    assert host.beside == NEW
+    assert "is live as before, and all that belongs to it runs" in outcome.message
 
 
 def test_a_failed_move_is_no_release_to_go_back_to(layout, host, with_old, plan):
@@ -987,7 +1028,7 @@ def test_the_first_release_of_a_site_is_taken_away_again_where_another_host_coul
     first = move(plan)
     assert (host.live, first.source) == (NEW, None)
     outcome = move(replace(plan, release="", operation="restore", edge=first.edge_before))
-    assert (outcome.moved, host.live, layout.edge.read_text()) == (True, None, "old edge")
+    assert (outcome.moved, host.live, host.beside, layout.edge.read_text()) == (True, None, None, "old edge")
     assert "the site has no release yet, as before" in outcome.message
     entries = history.read(layout.history)
     assert history.moves(entries) == []

@@ -378,6 +378,28 @@ def test_traffic_goes_back_from_an_instance_that_died(layout, host, after, make_
     assert guard.read(layout)["watch"] is None
 
 
+@pytest.mark.parametrize("after", [("0", "0"), ("82", "0"), ("81", "1")], ids=["dead", "another one", "restarted"])
+def test_traffic_goes_back_where_a_process_beside_the_instance_died(layout, host, after, make_release):
+    worker = layout.unit(NEW, "worker")
+    make_release(NEW, processes=[{"name": "worker", "singleton": False, "timer": False}])
+    host.instances[worker] = ("81", "0")
+    watch(layout)
+    host.instances[worker] = after
+    run(layout)
+    (plan,) = host.back
+    assert "its background process worker died within 60 s of the cutover" in plan.reason
+    assert f"journalctl -u {worker} has all of it" in plan.reason
+
+
+def test_a_watch_that_an_earlier_version_noted_is_kept(layout, host):
+    watch(layout)
+    with guard.notes(layout) as noted:
+        del noted["watch"]["processes"]
+    host.instances[layout.unit(NEW)] = ("0", "0")
+    run(layout)
+    assert len(host.back) == 1
+
+
 def test_an_instance_that_died_in_its_last_second_counts(layout, host):
     watch(layout, seconds=0)
     host.instances[layout.unit(NEW)] = ("0", "0")

@@ -246,7 +246,6 @@ def wanted(**changes):
             "modules": [],
             "files": [],
             "manifest": {"commit": "c0ffee", "stack": "one"},
-            "links": [],
             **changes,
         }
     )
@@ -462,7 +461,7 @@ def test_the_manifest_makes_the_release_whole(layout, built):
     assert state.manifest(layout, ID) == json.loads(json.dumps(manifest))
     assert manifest["id"] == ID
     assert manifest["stack"] == "one"
-    assert set(manifest["files"]) == {f"shop@{ID}.service", "nginx/static.conf"}
+    assert set(manifest["files"]) == {f"shop@{ID}.service", "nginx/static.conf", "units"}
     assert "DEBUG" not in manifest["settings"]
 
 
@@ -535,10 +534,32 @@ def test_a_record_that_fails_half_way_is_no_release(layout, built, monkeypatch):
     assert state.manifest(layout, ID) is None
 
 
-def test_links_point_into_the_record(layout, built, tmp_path):
-    links = [{"link": f"{tmp_path}/shop@@RELEASE@.service", "target": "shop@@RELEASE@.service"}]
-    release.record(layout, wanted(files=FILES, links=links), REPORT)
-    assert os.readlink(tmp_path / f"shop@{ID}.service") == str(layout.record(ID) / f"shop@{ID}.service")
+BESIDE = [
+    *FILES,
+    {"path": "shop@@RELEASE@-worker.service", "content": "worker\n"},
+    {"path": "shop@@RELEASE@-tidy.service", "content": "tidy\n"},
+    {"path": "shop@@RELEASE@-tidy.timer", "content": "daily\n"},
+]
+HERE = [
+    {"name": "worker", "singleton": False, "timer": False},
+    {"name": "tidy", "singleton": True, "timer": True},
+]
+
+
+def test_systemd_knows_every_unit_of_a_release_by_a_link_into_the_record(layout, built):
+    release.record(layout, wanted(files=BESIDE), REPORT)
+    names = [f"shop@{ID}-tidy.service", f"shop@{ID}-tidy.timer", f"shop@{ID}-worker.service", f"shop@{ID}.service"]
+    assert [path.name for path in layout.unit_files(ID)] == names
+    assert [os.readlink(path) for path in layout.unit_files(ID)] == [str(layout.record(ID) / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("here", "units"),
+    [([], ["shop@{}.service"]), (HERE, ["shop@{}.service", "shop@{}-tidy.timer", "shop@{}-worker.service"])],
+)
+def test_what_is_started_at_boot_is_what_runs_on_this_host(layout, built, here, units):
+    release.record(layout, wanted(files=BESIDE, manifest={"commit": None, "processes": here}), REPORT)
+    assert layout.units(ID).read_text().splitlines() == [unit.format(ID) for unit in units]
 
 
 @pytest.mark.parametrize("url", ["https://cdn.example.org/static/", "/", ""])
@@ -564,15 +585,8 @@ Environment=RELEASE_ID={id}
 
 
 @pytest.fixture
-def proven(layout, django, built, tmp_path, monkeypatch):
-    """A release of environment e1 that is live, and a host whose links to units lie under tmp_path."""
-    point = release.disk.point
-
-    def point_here(link, target):
-        point(tmp_path / "units" / link.name if link.parent == Path("/etc/systemd/system") else link, target)
-
-    (tmp_path / "units").mkdir()
-    monkeypatch.setattr(release.disk, "point", point_here)
+def proven(layout, django, built):
+    """A release of environment e1 that is live."""
     layout.environment("e2").write_text('SECRET_KEY="other"\n')
     (layout.static(ID) / "app.css").write_text("css")
     files = [
@@ -594,15 +608,13 @@ def test_a_release_has_one_twin_for_each_environment(layout, proven):
     assert sorted(state.manifests(layout)) == sorted([ID, other])
 
 
-def test_a_twin_is_told_apart_everywhere(layout, proven, tmp_path):
+def test_a_twin_is_told_apart_everywhere(layout, proven):
     other = release.with_environment(layout, ID, "e2")
     unit = (layout.record(other) / f"shop@{other}.service").read_text()
     assert unit == UNIT.format(env=layout.etc / "env", id=other).replace("e1.env", "e2.env")
     nginx = (layout.record(other) / "nginx/static.conf").read_text()
     assert nginx == f"add_header X-Release {other};\nalias /srv/shop/releases/{other}/static/;\n"
-    assert os.readlink(tmp_path / "units" / f"shop@{other}.service") == str(
-        layout.record(other) / f"shop@{other}.service"
-    )
+    assert os.readlink(layout.unit_file(other)) == str(layout.record(other) / f"shop@{other}.service")
 
 
 def test_a_twins_manifest_says_what_it_was_made_from(layout, proven):
@@ -611,8 +623,18 @@ def test_a_twins_manifest_says_what_it_was_made_from(layout, proven):
     changed = {key for key in after if after[key] != before.get(key)}
     assert changed == {"id", "environment", "files", "build", "made_from"}
     assert (after["id"], after["environment"], after["made_from"]) == (other, "e2", ID)
-    assert set(after["files"]) == {f"shop@{other}.service", "nginx/static.conf"}
+    assert set(after["files"]) == {f"shop@{other}.service", "nginx/static.conf", "units"}
     assert after["files"]["nginx/static.conf"] != before["files"]["nginx/static.conf"]
+
+
+def test_a_twin_has_the_processes_of_the_release_under_its_own_name(layout, proven):
+    release.record(layout, wanted(files=BESIDE, manifest={"commit": None, "processes": HERE}), REPORT)
+    other = release.with_environment(layout, ID, "e2")
+    names = [path.name for path in layout.unit_files(other)]
+    assert names == [path.name.replace(ID, other) for path in layout.unit_files(ID)]
+    assert len(names) == 4
+    assert layout.units(other).read_text() == layout.units(ID).read_text().replace(ID, other)
+    assert state.manifest(layout, other)["processes"] == HERE
 
 
 AT_PORT = """\
@@ -625,7 +647,6 @@ Environment=RELEASE_ID={id}
 def test_a_twin_has_another_port_everywhere(layout, django, built, tmp_path, monkeypatch):
     free = iter([21845, 21846])
     monkeypatch.setattr(release.ports, "choose", lambda name, **_texts: next(free))
-    monkeypatch.setattr(release.disk, "point", lambda link, target: None)
     files = [
         {"path": "shop@@RELEASE@.service", "content": AT_PORT.format(id=ID)},
         {"path": "nginx/upstream.conf", "content": "server @UPSTREAM@;\n"},

@@ -36,11 +36,9 @@ class Systemd:
 
 
 @pytest.fixture(autouse=True)
-def systemd(monkeypatch, tmp_path):
+def systemd(monkeypatch):
     one = Systemd()
-    (tmp_path / "units").mkdir()
     monkeypatch.setattr(subprocess, "run", one.run)
-    monkeypatch.setattr(Layout, "unit_file", lambda layout, release: tmp_path / "units" / layout.unit(release))
     return one
 
 
@@ -58,7 +56,7 @@ def deploy(layout, make_release, tmp_path):
     def deploy(*names, **changes):
         for name in names:
             make_release(name, **changes)
-            disk.point(tmp_path / "units" / layout.unit(name), str(layout.record(name) / layout.unit(name)))
+            disk.point(tmp_path / "system" / layout.unit(name), str(layout.record(name) / layout.unit(name)))
             record(layout, "deploy", name)
 
     return deploy
@@ -113,6 +111,12 @@ def test_one_whose_instance_still_runs_stays(layout, deploy, systemd, how):
     assert retention.superfluous(layout, 2) == [R2]
 
 
+def test_one_whose_worker_finishes_a_task_still_stays(layout, deploy, systemd):
+    deploy(R1, R2, R3, R4)
+    systemd.instances = {layout.unit(R1, "worker"): "deactivating", layout.unit(R2, "worker"): "failed"}
+    assert retention.superfluous(layout, 2) == [R2]
+
+
 def test_one_that_never_got_live_goes(layout, deploy, make_release):
     deploy(R1, R2)
     make_release(R3)
@@ -141,11 +145,13 @@ def test_the_number_is_left_for_the_guard(layout):
 def test_a_release_goes_with_all_that_is_its_alone(layout, deploy, systemd, tmp_path):
     deploy(R1, environment="e1", venv="v1")
     deploy(R2, R3, environment="e2", venv="v2")
+    for unit in (layout.unit(R1, "worker"), layout.unit(R1, "tidy", "timer")):
+        disk.point(tmp_path / "system" / unit, str(layout.record(R1) / unit))
     assert retention.sweep(layout, 2) == [R1]
     assert left(layout) == [R2, R3]
     assert os.listdir(layout.srv / "venvs") == ["v2"]
     assert os.listdir(layout.etc / "env") == ["e2.env"]
-    assert sorted(os.listdir(tmp_path / "units")) == [layout.unit(R2), layout.unit(R3)]
+    assert sorted(os.listdir(tmp_path / "system")) == [layout.unit(R2), layout.unit(R3)]
     assert systemd.told == [["systemctl", "daemon-reload"]]
 
 
@@ -231,7 +237,7 @@ def test_a_clean_up_that_is_killed_leaves_no_half_release_to_go_back_to(layout, 
     retention.sweep(layout, 2)
     assert left(layout) == [R3, R4]
     assert os.listdir(layout.srv / "venvs") == ["v2"]
-    assert sorted(os.listdir(tmp_path / "units")) == [layout.unit(R3), layout.unit(R4)]
+    assert sorted(os.listdir(tmp_path / "system")) == [layout.unit(R3), layout.unit(R4)]
 
 
 # --- static files of earlier releases --------------------------------------------------------------------------------

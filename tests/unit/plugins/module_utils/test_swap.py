@@ -182,3 +182,13 @@ def test_a_guard_that_can_not_be_started_does_not_undo_a_cutover(layout, moving,
     outcome = swap.carry_out(layout, plan_of(layout))
     assert outcome["moved"]
     assert outcome["message"] == "said; what is no longer needed can't be removed: no systemd"
+
+
+# --- what runs beside the instance -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "shown"), [(NEW, ["shop@x-worker.service"]), ("a" * 12, [])])
+def test_what_should_run_and_does_not_is_a_difference_of_the_live_release(layout, monkeypatch, before, shown):
+    monkeypatch.setattr(swap.processes, "missing", lambda layout, release: ["shop@x-worker.service"])
+    headers = [one["after_header"] for one in swap.differences(plan_of(layout), before)]
+    assert [header for header in headers if header != str(layout.current)] == shown

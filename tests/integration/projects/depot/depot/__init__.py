@@ -1,0 +1,10 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The depot: a page, a queue of tasks in Redis, a clock, and a count of what was done."""
+
+from __future__ import annotations
+
+from depot.queue import app
+
+__all__ = ["app"]

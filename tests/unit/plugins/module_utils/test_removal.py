@@ -33,7 +33,8 @@ class Machine:
 
     def __init__(self, root):
         self.root = root
-        self.running = {f"shop@{R1}.service", "shop.service", "shop-2@222222222222.service"}
+        self.running = {f"shop@{R1}.service", f"shop@{R1}-worker.service", f"shop@{R1}-tidy.timer", "shop.service"}
+        self.running |= {"shop-2@222222222222.service", "shop-2@222222222222-tidy.timer"}
         self.stubborn = set()
         self.told = []
         self.fail = {}
@@ -129,6 +130,7 @@ def install(layout, places, **listening):
         ),
         *(layout.edge, layout.account, state.marker(layout), places["logs"] / f"{layout.site}.access.log"),
         *(places["units"] / layout.boot_unit, places["units"] / layout.unit(R1)),
+        *(places["units"] / layout.unit(R1, "worker"), places["units"] / layout.unit(R1, "tidy", "timer")),
         *(
             places["units"] / "multi-user.target.wants" / layout.boot_unit,
             places["units"] / f"{layout.boot_unit}.d/x.conf",
@@ -171,7 +173,7 @@ def test_nothing_is_left_but_what_is_kept_and_the_neighbour_keeps_all(layout, ma
     take_off(layout)
     assert left(machine, "shop") == KEPT
     assert left(machine, "shop-2") == neighbour
-    assert machine.running == {"shop-2@222222222222.service"}
+    assert machine.running == {"shop-2@222222222222.service", "shop-2@222222222222-tidy.timer"}
     assert {path.name for path in (machine.root / "nginx").iterdir()} == {
         *("by-hand.conf", "shop-2.conf", "switchyard-default-80.conf")
     }

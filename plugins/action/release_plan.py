@@ -26,6 +26,7 @@ REQUIRED = {
     "serving": "dict",
     "size": "dict",
     "modules": "list",
+    "commands": "list",
     "files": "list",
     "links": "list",
 }
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
             "environment": given["environment"],
             "settings": given["settings_module"],
             "overrides": given["overrides"],
+            "commands": given["commands"],
         }
         inputs = {
             **code,

@@ -12,7 +12,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements, source, timing
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    build,
+    plan,
+    requirements,
+    source,
+    timing,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -29,6 +35,8 @@ class ActionModule(ActionBase):
                 "site_name": {"type": "raw", "required": True},
                 "site_source": {"type": "str", "required": True},
                 "site_version": {"type": "str", "default": ""},
+                "site_source_token": {"type": "str", "default": "", "no_log": True},
+                "site_source_key": {"type": "str", "default": "", "no_log": False},  # a path
                 "site_package": {"type": "str", "required": True},
                 "site_settings": {"type": "str", "required": True},
                 "site_settings_overrides": {"type": "raw", "default": {}},
@@ -36,6 +44,10 @@ class ActionModule(ActionBase):
                 "site_env": {"type": "raw", "default": {}},
                 "site_env_schema": {"type": "raw", "default": []},
                 "site_requirements": {"type": "str", "default": ""},
+                "site_packages": {"type": "raw", "default": []},
+                "release_build_commands": {"type": "raw", "default": []},
+                "release_build_timeout": {"type": "raw", "default": 1800},
+                "release_build_environment": {"type": "raw", "default": {}},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
                 "site_request_timeout": {"type": "str", "default": "60"},
@@ -48,12 +60,17 @@ class ActionModule(ActionBase):
         )
         self._refuse(plan.shape_problems(variables))
         times, contradictions = timing.plan(variables)
-        self._refuse([*plan.problems(variables), *contradictions])
+        self._refuse([*plan.problems(variables), *build.problems(variables), *contradictions])
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
         self._refuse(problems)
         try:
             found = source.resolve(
-                variables["site_source"], variables["site_version"], Path(variables["base"]), _cache()
+                variables["site_source"],
+                variables["site_version"],
+                Path(variables["base"]),
+                _cache(),
+                variables["site_source_token"],
+                variables["site_source_key"],
             )
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
         except (source.SourceError, requirements.RequirementsError) as problem:

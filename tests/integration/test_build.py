@@ -241,6 +241,15 @@ def test_a_wrong_password_of_the_index_is_said_with_the_variable(host: Host) -> 
     assert "did not take the credentials. release_build_environment gives them" in message
 
 
+def test_a_netrc_on_the_host_gives_the_credentials(host: Host, private: Private) -> None:
+    line = f"machine {gateway(host)} login deploy password {PASSWORD}"
+    host.sh(f"umask 077; echo '{line}' > /etc/board.netrc; chgrp board /etc/board.netrc; chmod 640 /etc/board.netrc")
+    given = {name: one for name, one in host.variables["release_build_environment"].items() if "_YARD_" not in name}
+    run = play(host, release_build_environment={**given, "NETRC": "/etc/board.netrc"}, site_requirements="others.txt")
+    assert run.rc == 0, run.output
+    assert "/simple/gearkit/" in private.served
+
+
 def test_a_wrong_token_is_said_with_the_variable(host: Host) -> None:
     message = refused(host, site_source_token=f"{CANARY}-wrong")
     assert "can't be read" in message

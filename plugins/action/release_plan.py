@@ -28,6 +28,7 @@ REQUIRED = {
     "serving": "dict",
     "size": "dict",
     "modules": "list",
+    "commands": "list",
     "files": "list",
 }
 
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):
             "environment": given["environment"],
             "settings": given["settings_module"],
             "overrides": given["overrides"],
+            "commands": given["commands"],
         }
         inputs = {
             **code,

@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    build,
     plan,
     process_variables,
     requirements,
@@ -35,6 +36,8 @@ class ActionModule(ActionBase):
                 "site_name": {"type": "raw", "required": True},
                 "site_source": {"type": "str", "required": True},
                 "site_version": {"type": "str", "default": ""},
+                "site_source_token": {"type": "str", "default": "", "no_log": True},
+                "site_source_key": {"type": "str", "default": "", "no_log": False},  # a path
                 "site_package": {"type": "str", "required": True},
                 "site_settings": {"type": "str", "required": True},
                 "site_settings_overrides": {"type": "raw", "default": {}},
@@ -44,6 +47,10 @@ class ActionModule(ActionBase):
                 "site_processes": {"type": "raw", "default": {}},
                 "site_timers": {"type": "raw", "default": {}},
                 "site_requirements": {"type": "str", "default": ""},
+                "site_packages": {"type": "raw", "default": []},
+                "release_build_commands": {"type": "raw", "default": []},
+                "release_build_timeout": {"type": "raw", "default": 1800},
+                "release_build_environment": {"type": "raw", "default": {}},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
                 "site_request_timeout": {"type": "str", "default": "60"},
@@ -58,12 +65,17 @@ class ActionModule(ActionBase):
         self._refuse(plan.shape_problems(variables))
         times, contradictions = timing.plan(variables)
         processes, wrong = process_variables.read(variables, variables["hosts"])
-        self._refuse([*plan.problems(variables), *contradictions, *wrong])
+        self._refuse([*plan.problems(variables), *build.problems(variables), *contradictions, *wrong])
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
         self._refuse(problems)
         try:
             found = source.resolve(
-                variables["site_source"], variables["site_version"], Path(variables["base"]), _cache()
+                variables["site_source"],
+                variables["site_version"],
+                Path(variables["base"]),
+                _cache(),
+                variables["site_source_token"],
+                variables["site_source_key"],
             )
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
         except (source.SourceError, requirements.RequirementsError) as problem:

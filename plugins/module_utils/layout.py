@@ -172,6 +172,11 @@ class Layout:
         return Path("/var/cache/switchyard") / self.site
 
     @property
+    def build_cache(self) -> Path:
+        """What build commands keep from one build to the next; their HOME."""
+        return self.cache / "build"
+
+    @property
     def run(self) -> Path:
         """Root's own scratch folder, which a restart of the host empties."""
         return Path("/run/switchyard") / self.site
@@ -241,5 +246,6 @@ class Layout:
             (self.cache.parent, "0755", "root", "root"),
             (self.cache, "0750", "root", site),
             (self.cache / "uv", "0700", site, site),
+            (self.build_cache, "0700", site, site),
             (self.sockets, "0710", site, "www-data"),
         ]

@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, ownership, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import build_clues, disk, masking, ownership, sandbox
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
+from ansible_collections.switchyard.django.plugins.module_utils.requirements import CHECKOUT
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;=]+)")
 
@@ -45,6 +46,12 @@ def make(
         exported = _uv(
             layout, workshop, build_environment, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header"
         )
+        checkouts = [line for line in exported.splitlines() if CHECKOUT.search(line)]
+        if checkouts:
+            raise LockError(
+                f"uv.lock names a repository, for which there is no hash to install it by: {checkouts[0]}\n"
+                "Publish the package to an index and name its version."
+            )
         project, given = "switchyard-project.txt", exported
         disk.write(workshop / project, exported.encode(), 0o644)
     else:
@@ -155,7 +162,9 @@ def _uv(
         },
     )
     if done.rc:
-        raise LockError(reason(done.stderr) or f"uv ended with {done.rc}")
+        said = masking.mask(done.stderr, build_environment)
+        way = build_clues.way_out(said)
+        raise LockError((reason(said) or f"uv ended with {done.rc}") + (f"\n{way}." if way else ""))
     return done.stdout
 
 

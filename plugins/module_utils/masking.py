@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-SECRET_NAME = re.compile(r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|SALT|_(?:PWD|PW|AUTH|COOKIE)$", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|SALT|^GIT_CONFIG_VALUE|_(?:PWD|PW|AUTH|COOKIE)$", re.IGNORECASE
+)
 # Up to the last @: a password may hold any of the characters that part a URL.
 PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^/\s:@]*:)(?P<password>\S+)(?=@)")
 HIDDEN = "********"

@@ -132,7 +132,8 @@ def python_environment(layout: Layout, release: str, root: str, settings_module:
     }
 
 
-def _python_environment(layout: Layout, wanted: Wanted) -> dict[str, str]:
+def environment_of(layout: Layout, wanted: Wanted) -> dict[str, str]:
+    """What Python is told in a release that is being made."""
     commit = wanted.manifest.get("commit") or ""
     return python_environment(layout, wanted.release, wanted.root, _settings_in_force(wanted), commit)
 
@@ -169,7 +170,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             cwd=code,
             writable=[tree] if build else [],
             environment_file=layout.environment(wanted.environment),
-            environment={**_python_environment(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
+            environment={**environment_of(layout, wanted), **({} if build else {"PYTHONDONTWRITEBYTECODE": "1"})},
             loosened=wanted.serving["sandbox"],
             stdin=inspector.replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1),
         )

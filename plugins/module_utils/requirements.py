@@ -22,6 +22,7 @@ NEAR = re.compile(r"requirements(/[^/]+|[^/]*)\.(txt|in)$|(^|/)uv\.lock$")
 LOCAL = re.compile(r"^\s*(?:-e|--editable)\b|^\s*(?:\.{1,2}(?:/|$|\[)|/|file:)|^[^#]*@\s*(?:file:|\.{0,2}/)")
 # The lock has hashes, and a checkout has none.
 CHECKOUT = re.compile(r"^[^#]*@\s*(?:git|hg|svn|bzr)\+|^\s*(?:git|hg|svn|bzr)\+")
+PASSWORD = re.compile(r"^[^#]*\w://[^/\s]*@")
 INDEX = re.compile(r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--trusted-host)\b")
 
 
@@ -92,6 +93,11 @@ def _collect(name: str, names: frozenset[str], read: Callable[[str], str], files
             raise RequirementsError(
                 f"{name} line {number} names a package index. It may hold a password, so it belongs into the variable "
                 "release_build_environment, for example as UV_INDEX or UV_DEFAULT_INDEX"
+            )
+        if PASSWORD.search(line):
+            raise RequirementsError(
+                f"{name} line {number} has a URL with a user's name or a password, which everybody could read on the "
+                "host. Publish the package to an index, and name that in release_build_environment with its credentials"
             )
         included = INCLUDE.match(line)
         if not included:

@@ -157,6 +157,8 @@ def run(
     patient: bool = False,
     limit: int = 1800,
     loosened: Mapping[str, Any] | None = None,
+    properties: Iterable[str] = (),
+    merged: bool = False,
 ) -> Result:
     """Run a command as the site's user, in the sandbox, and wait for it.
 
@@ -170,6 +172,8 @@ def run(
     :param patient: whether the command must not be cut off, such as a migration
     :param limit: seconds after which the command is stopped
     :param loosened: what the release's sandbox allows beside, as `directives` takes it
+    :param properties: what this one command needs beside
+    :param merged: whether stderr comes in stdout, line by line as it was said
     """
     unit = f"switchyard-{purpose}@{layout.site}.service"
     if patient:
@@ -180,8 +184,9 @@ def run(
     extra = layout.run / f"{purpose}.env"
     try:
         disk.write(extra, env_file.render(environment or {}), 0o600)
-        properties = [
+        listed = [
             *directives(loosened),
+            *properties,
             f"User={layout.site}",
             f"Group={layout.site}",
             f"ReadWritePaths={' '.join(str(path) for path in (layout.data, layout.media, *writable))}",
@@ -193,15 +198,17 @@ def run(
             [
                 *("systemd-run", f"--unit={unit}", "--service-type=exec"),
                 *("--wait", "--pipe", "--collect", "--quiet", f"--working-directory={cwd or layout.data}"),
-                *(f"--property={item}" for item in properties),
-                *("--", *(str(part) for part in argv)),
+                *(f"--property={item}" for item in listed),
+                # systemd puts variables in before the command sees its arguments.
+                *("--", *(str(part).replace("$", "$$") for part in argv)),
             ],
             input=stdin or "",
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
             check=False,
         )
     finally:
         disk.remove(extra)
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout, done.stderr or "")

@@ -194,16 +194,22 @@ def marker(layout: Layout) -> Path:
 
 
 def missing_packages(wanted: list[str]) -> list[str]:
-    """Those of the Debian packages that are not installed."""
+    """Those of the Debian packages that are not installed, and that no installed one provides."""
     if not wanted:
         return []
     done = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted],
+        ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}, ${Provides}\\n"],
         capture_output=True,
         text=True,
         check=False,
     )
-    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    installed = {
+        entry.split()[0]
+        for line in done.stdout.splitlines()
+        if line.startswith("installed ")
+        for entry in line.removeprefix("installed ").split(",")
+        if entry.strip()
+    }
     return sorted(set(wanted) - installed)
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_build
-short_description: Asks Django what is in force, collects static files and records the release
+short_description: Runs build commands, asks Django what is in force, collects static files and records the release
 version_added: 1.0.0
 description:
+  - Runs the project's own build commands, such as C(npm run build), in the release's virtual environment, environment
+    and sandbox, as the site's user. The code can be written while they run, and is root's again when they have ended.
+    A release that takes over what another one has built needs none.
   - Loads the release's settings in its own environment and sandbox, runs C(check --deploy), imports the entry point
     and lists pending migrations, in one process, as the site's user.
   - Refuses what would not work in production, all of it at once, with the lines that mend it.
@@ -21,6 +24,19 @@ options:
     description: What the release is to be, as M(switchyard.django.release_plan) returns it.
     type: dict
     required: true
+  commands:
+    description: The build commands, each one a line that is split as a shell does, and run by none.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: The seconds after which a build command is stopped.
+    type: int
+    default: 1800
+  build_environment:
+    description: Environment variables for the build commands as one JSON text. No value is shown.
+    type: str
+    default: "{}"
   connections:
     description: The connections that the site may have to each of its databases; V(auto) for what the database says,
       V(0) not to count them.
@@ -34,6 +50,7 @@ EXAMPLES = r"""
   switchyard.django.release_build:
     site: shop
     wanted: "{{ release.wanted }}"
+    commands: [npm ci, npm run build, manage.py compilemessages]
 """
 
 RETURN = r"""
@@ -50,9 +67,11 @@ findings:
 """
 
 import inspect
+import json
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    build,
     database_url_readers,
     django_inspector,
     django_settings,
@@ -71,6 +90,9 @@ def main() -> None:
         argument_spec={
             **lease.ARGUMENTS,
             "wanted": {"type": "dict", "required": True},
+            "commands": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 1800},
+            "build_environment": {"type": "str", "default": "{}", "no_log": True},
             "connections": {"type": "str", "default": "auto"},
         },
         supports_check_mode=True,
@@ -85,9 +107,12 @@ def main() -> None:
         module.fail_json(msg="\n".join(lacking))
     if not whole:
         release.lay_modules(layout, wanted)
-    build = not whole and not release.is_built(layout, wanted.release)
+    unbuilt = not whole and not release.is_built(layout, wanted.release)
     try:
-        report = release.inspect(layout, wanted, inspect.getsource(django_inspector), build)
+        if unbuilt and module.params["commands"]:
+            variables = json.loads(module.params["build_environment"])
+            build.run(layout, wanted, module.params["commands"], variables, module.params["timeout"])
+        report = release.inspect(layout, wanted, inspect.getsource(django_inspector), unbuilt)
     except release.ReleaseError as problem:
         module.fail_json(msg=str(problem))
     allowed = module.params["connections"]
@@ -100,7 +125,7 @@ def main() -> None:
     )
     if verdict.problems:
         module.fail_json(msg=django_settings.refusal(verdict))
-    if build:
+    if unbuilt:
         release.seal(layout, wanted.release)
     if not whole:
         try:

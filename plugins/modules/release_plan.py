@@ -90,6 +90,11 @@ options:
     type: list
     elements: dict
     required: true
+  commands:
+    description: The build commands of the project.
+    type: list
+    elements: str
+    required: true
   files:
     description: The files of the release, rendered but for tokens such as V(@RELEASE@), with path, content and,
       where one may be left out, the token it needs.
@@ -119,6 +124,7 @@ EXAMPLES = r"""
     serving: {bind: socket, sizing: {}, times: {}, sandbox: {}}
     size: {workers: 2, threads: 1, connections: 20, memory: 256}
     modules: []
+    commands: []
     files: []
 """
 

@@ -30,6 +30,14 @@ options:
     description: A git ref; empty for the remote's HEAD.
     type: str
     default: ""
+  site_source_token:
+    description: A token or a password for a git URL over HTTP. It is not returned or shown.
+    type: str
+    default: ""
+  site_source_key:
+    description: The path of the private key for a git URL over ssh.
+    type: str
+    default: ""
   site_package:
     description: The Python package that holds the entry points.
     type: str
@@ -67,6 +75,22 @@ options:
       C(requirements.txt).
     type: str
     default: ""
+  site_packages:
+    description: The Debian packages that the project needs, a list.
+    type: raw
+    default: []
+  release_build_commands:
+    description: The build commands of the project, a list.
+    type: raw
+    default: []
+  release_build_timeout:
+    description: The seconds that each of them may take.
+    type: raw
+    default: 1800
+  release_build_environment:
+    description: Environment variables for the build, a dictionary. No value of it is returned or shown.
+    type: raw
+    default: {}
   site_health_path:
     description: The path of a page that answers 200 when the site works.
     type: str

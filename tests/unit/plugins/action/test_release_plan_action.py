@@ -29,6 +29,7 @@ GIVEN = {
     "serving": {"bind": "socket", "sizing": {"workers": "auto"}, "times": {"request": 60}, "sandbox": {}},
     "size": {"workers": 2, "threads": 8, "connections": 16, "memory": 256},
     "modules": [],
+    "commands": [],
     "files": [{"path": "unit", "content": "x"}],
     "processes": [],
     "host": "web1",
@@ -80,11 +81,12 @@ def test_the_same_inputs_name_the_same_release(plan):
         {"serving": {**GIVEN["serving"], "sandbox": {"devices": ["/dev/fuse"]}}},
         {"processes": [PROCESS]},
         {"modules": [{"path": "wrapper.py", "content": "y"}]},
+        {"commands": ["npm ci"]},
         {"files": [{"path": "unit", "content": "y"}]},
     ],
     ids=[
         *("code", "root", "lock", "environment", "stack", "server", "settings", "overrides", "gate"),
-        *("bind", "sizing", "times", "sandbox", "processes", "modules", "files"),
+        *("bind", "sizing", "times", "sandbox", "processes", "modules", "commands", "files"),
     ],
 )
 def test_every_input_of_a_release_changes_its_name(plan, change):

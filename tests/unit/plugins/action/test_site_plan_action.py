@@ -69,6 +69,24 @@ def test_every_problem_of_the_variables_is_said_in_one_message(plan):
     assert "serve_mode 'agsi'" in message
 
 
+def test_what_a_build_needs_is_judged_with_the_rest(plan):
+    message = refusal(
+        plan,
+        site_name="Shop",
+        site_packages=["libpq5=15"],
+        release_build_commands=["npm ci && npm run build"],
+        release_build_environment={"TOKEN": 7},
+    )
+    for name in ("site_name", "site_packages", "release_build_commands", "release_build_environment.TOKEN"):
+        assert name in message
+
+
+def test_a_token_for_a_folder_is_refused_without_it(plan):
+    message = refusal(plan, site_source_token="hunter2")
+    assert "site_source_token goes with a URL" in message
+    assert "hunter2" not in message
+
+
 def test_a_bad_environment_is_refused_without_its_value(plan):
     message = refusal(plan, site_env={"DEBUG": "on", "API_TOKEN": ["hunter2hunter2"]})
     assert "site_env.DEBUG" in message

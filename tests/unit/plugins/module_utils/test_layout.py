@@ -72,10 +72,10 @@ def test_secrets_lie_where_root_alone_looks():
     assert modes[layout.environment("d").parent] == "0700"
 
 
-def test_the_site_may_write_its_data_media_and_installers_cache_only():
+def test_the_site_may_write_its_data_its_media_and_the_caches_of_builds_only():
     layout = Layout("shop")
     own = {path for path, _mode, owner, _group in layout.folders() if owner == "shop"}
-    assert own == {layout.data, layout.media, layout.cache / "uv", layout.socket(ID).parent.parent}
+    assert own == {layout.data, layout.media, layout.cache / "uv", layout.build_cache, layout.socket(ID).parent.parent}
 
 
 def test_folders_come_before_what_lies_in_them():

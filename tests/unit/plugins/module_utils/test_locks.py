@@ -199,6 +199,21 @@ def test_what_uv_says_is_the_reason(layout, uv):
         locks.make(layout, "requirements", {"requirements.txt": "x"}, [], {})
 
 
+def test_what_uv_says_is_shown_without_secrets_and_with_the_way_out(layout, uv):
+    said = "error: could not query https://deploy:s3cr3t-9@pypi.example.org/simple: 401 Unauthorized for s3cr3t-9"
+    uv.answers.append(sandbox.Result(2, "", said))
+    with pytest.raises(locks.LockError, match="release_build_environment gives them") as caught:
+        locks.make(layout, "requirements", {"requirements.txt": "x"}, [], {"UV_INDEX_TEAM_PASSWORD": "s3cr3t-9"})
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_repository_in_a_lock_of_uv_is_refused(layout, uv):
+    line = "core @ git+https://git.example.org/core@0123456789012345678901234567890123456789"
+    uv.answers.append(sandbox.Result(0, f"django==5.2.1 --hash={OWN}\n{line}\n", ""))
+    with pytest.raises(locks.LockError, match="uv.lock names a repository, .*core @ git"):
+        locks.make(layout, "uv", {"uv.lock": "lock", "pyproject.toml": "project"}, [], {})
+
+
 def test_a_silent_failure_has_a_reason_too(layout, uv):
     uv.answers.append(sandbox.Result(137, "", ""))
     with pytest.raises(locks.LockError, match="137"):

@@ -181,6 +181,8 @@ def test_whatever_includes_whatever_the_search_ends_inside_the_source(graph):
         ("--extra-index-url=https://pypi.example.org/simple", "release_build_environment"),
         ("-i https://pypi.example.org/simple", "release_build_environment"),
         ("--find-links wheels", "release_build_environment"),
+        ("core @ https://ann:pass@files.example.org/core-1.0-py3-none-any.whl", "release_build_environment"),
+        ("core @ https://pass@files.example.org/core-1.0-py3-none-any.whl", "release_build_environment"),
     ],
 )
 def test_what_a_lock_can_not_hold_is_refused_by_its_line(line: str, words: str) -> None:

@@ -49,6 +49,17 @@ def test_values_travel_in_files_that_root_alone_reads_and_never_as_arguments(lay
     assert not [part for part in systemd.argv if "hunter2" in part]
 
 
+def test_a_command_gets_its_arguments_as_they_are(layout, systemd):
+    sandbox.run(layout, "build", ["/bin/sh", "-c", "echo $HOME $$"])
+    assert systemd.argv[-1] == "echo $$HOME $$$$", "which systemd takes for $HOME and $$"
+
+
+def test_what_one_command_needs_beside_comes_after_the_sandbox(layout, systemd):
+    sandbox.run(layout, "build", ["/bin/true"], properties=["ProcSubset=all"])
+    properties = [part for part in systemd.argv if part.startswith("--property=ProcSubset")]
+    assert properties == ["--property=ProcSubset=pid", "--property=ProcSubset=all"]
+
+
 def test_the_files_are_gone_afterwards(layout, systemd):
     sandbox.run(layout, "build", ["/bin/true"], environment={"DB_PASSWORD": SECRET})
     assert not systemd.files[0].exists()

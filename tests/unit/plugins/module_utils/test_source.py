@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -495,3 +498,165 @@ def test_credentials_reach_git_by_its_environment_and_never_as_arguments(monkeyp
 @pytest.mark.parametrize("url", ["https://git.example.org/s.git", "ssh://git@git.example.org/s.git", "/srv/s.git"])
 def test_a_url_without_a_password_stays_as_it_is(url):
     assert source._remote(url) == source.Remote(url, {})
+
+
+def test_a_token_is_the_password_of_a_user_that_the_url_may_name(monkeypatch):
+    monkeypatch.delenv("GIT_CONFIG_COUNT")
+    for url, login in (
+        ("https://git.example.org/shop.git", b"x-access-token:t0ken"),
+        ("https://deploy@git.example.org/shop.git", b"deploy:t0ken"),
+    ):
+        remote = source._remote(url, token="t0ken")
+        assert remote.url == "https://git.example.org/shop.git"
+        assert remote.access["GIT_CONFIG_VALUE_0"] == f"Authorization: Basic {base64.b64encode(login).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("git@git.example.org:shop.git", "a key for ssh is named with site_source_key"),
+        ("file:///srv/shop.git", "begins with https://"),
+        ("shop", "begins with https://"),
+        ("https://ann:0ther@git.example.org/shop.git", "Take one of them out"),
+    ],
+)
+def test_a_token_that_could_not_be_used_is_refused(url, said):
+    with pytest.raises(SourceError, match=re.escape(said)) as caught:
+        source._remote(url, token="t0ken")
+    assert "t0ken" not in str(caught.value)
+    assert "0ther" not in str(caught.value)
+
+
+def test_what_a_server_repeats_of_a_token_is_masked():
+    remote = source._remote("https://git.example.org/shop.git", token="t0k/en")
+    said = remote.without_secret("remote: t0k/en and t0k%2Fen are none; see https://ann:pw@git.example.org/")
+    assert said == "remote: *** and *** are none; see https://***@git.example.org/"
+
+
+def test_a_key_is_the_one_by_which_ssh_gets_in(tmp_path, monkeypatch):
+    key = tmp_path / "deploy key"
+    key.touch(0o600)
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
+    for url in ("git@git.example.org:shop.git", "ssh://git@git.example.org/shop.git"):
+        remote = source._remote(url, key=key)
+        assert remote.url == url
+        assert remote.access["GIT_SSH_COMMAND"] == f"ssh -v -i '{key}' -o IdentitiesOnly=yes -o BatchMode=yes"
+
+
+def test_a_key_that_could_not_be_used_is_refused(tmp_path, resolve):
+    key = tmp_path / "key"
+    with pytest.raises(SourceError, match="site_source_key .* is no file on the controller"):
+        source.resolve("git@git.example.org:shop.git", "", tmp_path, tmp_path / "cache", key="key")
+    key.touch(0o644)
+    with pytest.raises(SourceError, match="chmod 600"):
+        source.resolve("git@git.example.org:shop.git", "", tmp_path, tmp_path / "cache", key="key")
+    key.chmod(0o600)
+    with pytest.raises(SourceError, match="site_source_key goes with a URL for ssh"):
+        source.resolve("https://git.example.org/shop.git", "", tmp_path, tmp_path / "cache", key="key")
+
+
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("fatal: could not read Username for 'https://h': terminal prompts disabled", "site_source_token"),
+        ("remote: Repository not found.\nfatal: repository 'https://h/' not found", "site_source_token"),
+        ("fatal: unable to access 'https://h/': The requested URL returned error: 403", "site_source_token"),
+        ("git@h: Permission denied (publickey).\nfatal: Could not read", "site_source_key"),
+        ("Host key verification failed.\nfatal: Could not read", "ssh-keyscan"),
+    ],
+)
+def test_whom_a_server_does_not_let_in_is_told_the_way(monkeypatch, said, way_out):
+    monkeypatch.setattr(subprocess, "run", lambda argv, **how: subprocess.CompletedProcess(argv, 128, "", said))
+    with pytest.raises(SourceError, match=way_out) as caught:
+        source._git("ls-remote", remote=source.Remote("https://h/"))
+    assert str(caught.value).startswith(said.splitlines()[0])
+
+
+# --- git LFS ---------------------------------------------------------------------------------------------------------
+
+needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
+LARGE = b"as large as a house\n" * 100
+
+
+def pointer_to(content):
+    return f"{source.POINTER.decode()}oid sha256:{hashlib.sha256(content).hexdigest()}\nsize {len(content)}\n"
+
+
+@pytest.fixture
+def with_large_file(upstream):
+    """A repository with a file that git LFS keeps, as a bare one has it: what it keeps lies in its folder lfs."""
+
+    def lay(folder, content=LARGE):
+        name = hashlib.sha256(content).hexdigest()
+        place = folder / ".git/lfs/objects" / name[:2] / name[2:4]
+        place.mkdir(parents=True)
+        (place / name).write_bytes(content)
+
+    upstream.lay = lay
+    upstream.write(**{".gitattributes": "*.png filter=lfs -text\n", "house.png": pointer_to(LARGE)})
+    for name in ("clean", "process"):
+        upstream.git("config", f"filter.lfs.{name}", "")
+    upstream.git("config", "filter.lfs.required", "false")
+    upstream.commit(app="one")
+    return upstream
+
+
+@needs_lfs
+def test_the_content_that_git_lfs_keeps_is_fetched(with_large_file, resolve):
+    with_large_file.lay(with_large_file.folder)
+    found = resolve(with_large_file.url)
+    assert found.read("house.png").encode() == LARGE
+    assert found.identity == with_large_file.git("rev-parse", "HEAD")
+
+
+@needs_lfs
+def test_content_that_was_fetched_once_is_not_fetched_again(with_large_file, resolve):
+    with_large_file.lay(with_large_file.folder)
+    resolve(with_large_file.url)
+    shutil.rmtree(with_large_file.folder / ".git/lfs")
+    with_large_file.commit(app="two")
+    assert resolve(with_large_file.url).read("house.png").encode() == LARGE
+
+
+@needs_lfs
+def test_content_that_the_server_lacks_is_refused(with_large_file, resolve, tmp_path):
+    message = message_of(resolve, with_large_file.url)
+    assert "what git LFS keeps for it (house.png) can't be fetched" in message
+    assert list((tmp_path / "cache/sources").glob("*")) == []
+
+
+@needs_lfs
+def test_a_submodules_content_is_fetched_too(with_large_file, tmp_path, resolve):
+    with_large_file.lay(with_large_file.folder)
+    outer = Checkout(tmp_path / "outer")
+    outer.git("submodule", "--quiet", "add", with_large_file.url, "part")
+    outer.commit(app="one")
+    assert resolve(outer.url).read("part/house.png").encode() == LARGE
+
+
+def test_without_git_lfs_the_files_are_named_and_the_way_out(with_large_file, resolve, monkeypatch):
+    real = source._git
+
+    def without_lfs(*arguments, **how):
+        if arguments[0] == "lfs":
+            raise SourceError("git: 'lfs' is not a git command. See 'git --help'.")
+        return real(*arguments, **how)
+
+    monkeypatch.setattr(source, "_git", without_lfs)
+    message = message_of(resolve, with_large_file.url)
+    assert "git LFS keeps the content of 1 file(s), house.png, and the controller has no git-lfs" in message
+    assert "apt install git-lfs" in message
+
+
+def test_a_pointer_that_no_gitattributes_name_is_a_file_like_others(upstream, resolve):
+    upstream.commit(**{"fixture.txt": pointer_to(LARGE)})
+    assert resolve(upstream.url).read("fixture.txt") == pointer_to(LARGE)
+    assert resolve(upstream.folder).read("fixture.txt") == pointer_to(LARGE)
+
+
+def test_a_folder_with_pointers_is_refused(with_large_file, resolve):
+    message = message_of(resolve, with_large_file.folder)
+    assert "house.png hold(s) but the pointer" in message
+    assert "git lfs pull" in message
+    (with_large_file.folder / "house.png").write_bytes(LARGE)
+    assert resolve(with_large_file.folder).read("house.png").encode() == LARGE

@@ -142,9 +142,14 @@ def test_what_all_share_is_needed_by_those_that_a_run_has_begun_with(layout, mon
 
 
 def test_packages_that_were_removed_count_as_missing(says):
-    says["dpkg-query"] = "nginx installed\ndbus config-files\npython3-venv installed\n"
+    says["dpkg-query"] = "installed nginx, \nconfig-files dbus, \ninstalled python3-venv, python3.11-venv\n"
     assert state.missing_packages(["nginx", "dbus", "python3-venv", "unknown"]) == ["dbus", "unknown"]
     assert state.missing_packages([]) == []
+
+
+def test_a_package_that_another_one_provides_is_not_missing(says):
+    says["dpkg-query"] = "installed mawk, awk, \ninstalled nodejs, node-types (= 18), libnode\ninstalled gcc\n"
+    assert state.missing_packages(["awk", "node-types", "libnode", "gcc", "node"]) == ["node"]
 
 
 def test_an_unfinished_venv_is_not_listed(layout):

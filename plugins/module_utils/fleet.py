@@ -108,4 +108,4 @@ def _what_became(move: Mapping[str, Any], way_back: Mapping[str, Any]) -> str:
         return ": this release was live there before."
     if way_back.get("moved"):
         return f" was taken back: {way_back['message']}"
-    return f" could not be taken back, and {_why_not(way_back)}"
+    return f" could not be taken back: {_why_not(way_back)}"

@@ -37,7 +37,7 @@ class ClaimingActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         together = boolean(self._task.args.get("together", False))
-        wait = 0 if together else self._task.args.get("lock_wait", 0)
+        wait = self._task.args.get("lock_wait", 0)
         if self._play_context.check_mode:  # which changes nothing, so it is in nobody's way
             return {**result, **self._execute_module(module_args={**self._task.args, "claim": {}}, task_vars=task_vars)}
         claim = {
@@ -51,10 +51,12 @@ class ClaimingActionModule(ActionBase):
         answer = self._ask(claim, task_vars)
         if held := answer.get("held"):
             dead = is_dead(held["process"])
-            if not dead and not together:
+            if together and not dead:
+                return {**result, **answer}
+            if not dead:
                 Display().display(f"{task_vars['inventory_hostname']}: waits for {held['described']}, {wait} s at most")
             answer = self._ask({**claim, "wait": float(wait), "instead_of": held["token"] if dead else ""}, task_vars)
-        if (held := answer.get("held")) and not together:
+        if held := answer.get("held"):
             raise AnsibleActionFail(
                 f"{self._task.args['site']}: another run is at work on {task_vars['inventory_hostname']}: "
                 f"{held['described']}. Waited {wait} s (cutover_lock_wait). Nothing was changed. Let it end, or wait "

@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving bench-hosts build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ molecule: .venv/dev testbed-ready ## one scenario on fresh hosts, all its output
 bench-serving: testbed-ready ## measure it against the setup that tutorials teach [rounds=n] [write=true]
 	@$(PYTHON) testbed/testbed setup wrk
 	@$(BIN)/python bench/serving.py $(if $(rounds),--rounds=$(rounds)) $(if $(write),--write)
+
+bench-hosts: testbed-ready ## measure how the wall time of a deploy grows with the number of hosts [rounds=n] [write=true]
+	@$(BIN)/python bench/growth.py $(if $(rounds),--rounds=$(rounds)) $(if $(write),--write)
 
 testbed-ready: .venv/dev
 	@$(PYTHON) testbed/testbed setup

@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
         venv = locks.venv_name(given["lock"], state["python"])
         result.update(
             id=identifier,
+            parts={name: disk.digest({name: part}, 12) for name, part in inputs.items()},
             live=state["live"] == identifier,
             rejected=identifier in state["rejected"],
             built=next(

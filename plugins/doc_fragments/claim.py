@@ -21,6 +21,13 @@ options:
     description: The seconds to wait for another run that is at work on the site.
     type: float
     default: 0
+  together:
+    description:
+      - Whether all hosts of the site are asked at once. Then nothing is waited for; where another run is at work, the
+        result has it as C(held), and no lease. What the other hosts gave is to be given back before they are
+        asked again, one after the other.
+    type: bool
+    default: false
   claim:
     description:
       - The lease that the module takes before anything else. The action plugin fills it in. Empty, as in check mode, to

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, sandbox, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, fleet, sandbox, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # What means itself in a regular expression, and in quotes of nginx's configuration.
@@ -57,6 +57,11 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "batch_problems": fleet.batch_problems,
+            "batches": fleet.batches,
+            "cutover_stragglers": fleet.stragglers,
+            "cutover_story": fleet.story,
+            "differing": fleet.differing,
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,

@@ -103,6 +103,13 @@ def lived(entries: list[dict[str, Any]], present: set[str], live: str | None = N
     return list(dict.fromkeys(move.target for move in reversed(moves(entries, live)) if move.target in present))
 
 
+def live_since(entries: list[dict[str, Any]], live: str | None) -> float:
+    """The time at which traffic last moved to the live release; 0 where none is live."""
+    return max(
+        (entry["at"] for entry in ended(entries, live) if (entry["result"], entry["to"]) == ("live", live)), default=0
+    )
+
+
 def rollback_target(entries: list[dict[str, Any]], live: str | None, present: set[str]) -> str | None:
     """The last release that was live and healthy before this one, is still whole on the host and is not rejected.
 

@@ -36,6 +36,7 @@ CLAIM = {
     # The action plugin's own.
     "purpose": {"type": "str", "default": "a run"},
     "lock_wait": {"type": "float", "default": 0},
+    "together": {"type": "bool", "default": False},
 }
 ARGUMENTS = {"site": {"type": "str", "required": True}, "lease": {"type": "str", "default": ""}}
 

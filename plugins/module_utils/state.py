@@ -292,6 +292,7 @@ def releases(layout: Layout) -> dict[str, Any]:
     rejected = history.rejected(entries, live)
     return {
         "live": live if live in known else None,
+        "live_since": history.live_since(entries, live),
         "undone": _undone(layout),
         "releases": known,
         "running": running_instances(layout),

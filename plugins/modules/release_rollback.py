@@ -80,7 +80,11 @@ RETURN = r"""
 lease:
   description: By which the modules that follow know the run; empty in check mode.
   type: str
-  returned: success
+  returned: unless another run is at work
+held:
+  description: The other run that is at work on the site.
+  type: dict
+  returned: when there is one and O(together) was asked for
 release:
   description: The identifier of the release to go back to.
   type: str

@@ -86,7 +86,11 @@ RETURN = r"""
 lease:
   description: By which the modules that follow know the run; empty in check mode.
   type: str
-  returned: success
+  returned: unless another run is at work
+held:
+  description: The other run that is at work on the site.
+  type: dict
+  returned: when there is one and O(together) was asked for
 state:
   description: What the host holds.
   type: dict
@@ -95,6 +99,9 @@ state:
     live:
       description: The identifier of the live release, or null.
       type: str
+    live_since:
+      description: The time at which traffic last moved to it, in seconds; 0 where none is live.
+      type: float
     releases:
       description: The manifest of every whole release, by identifier.
       type: dict

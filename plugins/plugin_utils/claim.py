@@ -1,7 +1,12 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of the lease: who asks for it, and whether the run that has it still lives."""
+"""The controller's part of the lease: who asks for it, and whether the run that has it still lives.
+
+A run on several hosts first asks all of them at once, and waits for none: where another run has one, it gives back the
+rest. Only then it waits, one host after the other in the inventory's order. So no run ever waits for a host that comes
+before one that it holds, and two runs can't wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.switchyard.django.plugins.module_utils import lease
 
 SILENCE_IN_COMPANY = 900
+# The arguments that are the action's own.
+OWN = ("lock_wait", "purpose", "together")
 
 
 class ClaimingActionModule(ActionBase):
@@ -28,6 +36,7 @@ class ClaimingActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        together = boolean(self._task.args.get("together", False))
         wait = self._task.args.get("lock_wait", 0)
         if self._play_context.check_mode:  # which changes nothing, so it is in nobody's way
             return {**result, **self._execute_module(module_args={**self._task.args, "claim": {}}, task_vars=task_vars)}
@@ -42,6 +51,8 @@ class ClaimingActionModule(ActionBase):
         answer = self._ask(claim, task_vars)
         if held := answer.get("held"):
             dead = is_dead(held["process"])
+            if together and not dead:
+                return {**result, **answer}
             if not dead:
                 Display().display(f"{task_vars['inventory_hostname']}: waits for {held['described']}, {wait} s at most")
             answer = self._ask({**claim, "wait": float(wait), "instead_of": held["token"] if dead else ""}, task_vars)
@@ -55,7 +66,7 @@ class ClaimingActionModule(ActionBase):
         return {**result, **answer}
 
     def _ask(self, claim: Mapping[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        arguments = {name: value for name, value in self._task.args.items() if name not in ("lock_wait", "purpose")}
+        arguments = {name: value for name, value in self._task.args.items() if name not in OWN}
         return self._execute_module(module_args={**arguments, "claim": dict(claim)}, task_vars=task_vars)
 
 

@@ -24,7 +24,7 @@ def ask(run, monkeypatch):
     said = []
     monkeypatch.setattr(claim.Display, "display", lambda self, message, *_how, **_more: said.append(message))
 
-    def ask(*answers, hosts=1, check_mode=False, action=site_state.ActionModule):
+    def ask(*answers, hosts=1, check_mode=False, action=site_state.ActionModule, **arguments):
         module = mock.MagicMock(side_effect=answers)
         names = [f"web{number}" for number in range(hosts)]
 
@@ -33,7 +33,7 @@ def ask(run, monkeypatch):
                 self._play_context.check_mode = check_mode
                 return super().run(tmp, {"ansible_play_hosts": names, "inventory_hostname": "web0"})
 
-        result = run(Action, dict(ARGUMENTS), check_mode=check_mode, _execute_module=module)
+        result = run(Action, {**ARGUMENTS, **arguments}, check_mode=check_mode, _execute_module=module)
         return result, [call.kwargs["module_args"] for call in module.call_args_list]
 
     ask.said = said
@@ -153,3 +153,17 @@ def test_a_run_that_does_not_end_stops_this_one_and_names_the_way_out(ask):
 def test_a_module_that_fails_for_another_reason_fails_as_it_does(ask):
     result, _asked = ask({"failed": True, "msg": "no Python"})
     assert result == {"failed": True, "msg": "no Python"}
+
+
+def test_where_all_hosts_are_asked_at_once_none_is_waited_for(ask):
+    result, (asked,) = ask(held(**claim.process()), together=True)
+    assert result["held"]["token"] == "t1"
+    assert "lease" not in result
+    assert "wait" not in asked["claim"]
+    assert ask.said == []
+
+
+def test_a_dead_run_is_taken_over_from_on_all_hosts_at_once(ask):
+    result, (_first, second) = ask(held(**{**claim.process(), "pid": gone()}), {"lease": "x"}, together=True)
+    assert result["lease"] == "x"
+    assert second["claim"]["instead_of"] == "t1"

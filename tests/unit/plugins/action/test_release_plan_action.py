@@ -163,3 +163,9 @@ def test_a_plan_without_one_of_its_inputs_is_refused(run, name):
     arguments = {key: value for key, value in GIVEN.items() if key != name}
     with pytest.raises(Exception, match=name):
         run(ActionModule, arguments)
+
+
+def test_what_differs_between_two_releases_can_be_told_by_its_part(plan):
+    one, other = plan()["parts"], plan(gate={**GIVEN["gate"], "health_path": "/"})["parts"]
+    assert {name for name in one if one[name] != other[name]} == {"gate"}
+    assert plan(size={**GIVEN["size"], "workers": 9}, state=state(python="3.13"))["parts"] == one

@@ -320,3 +320,26 @@ def test_a_move_that_another_host_could_not_follow_is_as_if_it_had_not_been() ->
     entries.append(outcome("restore", "r3", "r2"))
     assert history.rejected(entries) == {}
     assert history.rollback_target(entries, "r2", {"r1", "r2", "r3"}) == "r1"
+
+
+# --- since when
+
+
+def test_a_release_is_live_since_traffic_last_moved_to_it(host, monkeypatch):
+    clock = iter(range(100, 200))
+    monkeypatch.setattr(history.time, "time", lambda: next(clock))
+
+    def since():
+        return history.live_since(history.read(host.path), host.live)
+
+    assert since() == 0
+    host.deploy("r1")  # an intent at 100, its outcome at 101
+    assert since() == 101
+    host.deploy("r2", result="failed")
+    assert since() == 101
+    host.deploy("r2")
+    assert since() == 105
+    host.rollback("r1")
+    assert since() == 107
+    host.cut_off("deploy", "r3", moved=True)
+    assert since() == 108

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure how the wall time of a deploy grows with the number of hosts.
+
+Called by `make bench-hosts`. docs/bench-hosts.md says what is measured and how to read the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from figures import MISSED, REACHED, replaced
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTBED = ROOT / "testbed" / "testbed"
+PAGE = ROOT / "docs/bench-hosts.md"
+PROJECT = ROOT / "molecule/two_hosts/project"
+COUNTS = (1, 2, 4, 8)
+AIM = 3.0
+SITE = "pair"
+HEAD = ("hosts", "wall time", "spread", "× 1 host", "aim", "", "CPU: controller", "CPU: hosts", "CPU: busy")
+
+
+class Trouble(Exception):
+    """Nothing could be measured: what went wrong, with the evidence."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One deploy.
+
+    :param seconds: its wall time, from the start of ansible-playbook to its end
+    :param controller: seconds of CPU time that ansible-playbook took, with its workers and ssh
+    :param hosts: those that all hosts took together
+    :param tasks: the wall time of each task
+    """
+
+    seconds: float
+    controller: float
+    hosts: float
+    tasks: tuple[tuple[str, float], ...] = ()
+
+
+def say(text: str) -> None:
+    """Signs of life go beside the table, not into it."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+# ---- what is made of the samples
+
+
+def rows(samples: Mapping[int, Sequence[Sample]], cores: int, aim: float = AIM) -> list[tuple[str, ...]]:
+    """One row for each number of hosts; the aim is that of the largest."""
+    one = median(sample.seconds for sample in samples[min(samples)])
+    made: list[tuple[str, ...]] = []
+    for count, found in sorted(samples.items()):
+        walls = [sample.seconds for sample in found]
+        ratio = median(walls) / one
+        is_last = count == max(samples)
+        busy = median((sample.controller + sample.hosts) / sample.seconds / cores for sample in found)
+        made.append(
+            (
+                str(count),
+                f"{median(walls):.1f} s",
+                f"{min(walls):.1f}–{max(walls):.1f}",
+                f"{ratio:.2f}",
+                f"{aim:g}" if is_last else "",
+                (REACHED if ratio <= aim else MISSED) if is_last else "",
+                f"{median(sample.controller for sample in found):.1f} s",
+                f"{median(sample.hosts for sample in found):.1f} s",
+                f"{busy:.0%}",
+            )
+        )
+    return made
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Markdown that reads well in a terminal, too."""
+    widths = [max(map(len, column)) for column in zip(HEAD, *lines)]
+    rule = ["-" * (width - 1) + ":" for width in widths]
+    drawn = [HEAD, rule, *lines]
+    return "\n".join(f"| {' | '.join(cell.rjust(width) for cell, width in zip(line, widths))} |" for line in drawn)
+
+
+def slowest(sample: Sample, number: int = 6) -> str:
+    """The tasks that took longest, for a note."""
+    told = sorted(sample.tasks, key=lambda task: -task[1])[:number]
+    return ", ".join(f"{name.rpartition(' : ')[2]} {seconds:.1f} s" for name, seconds in told)
+
+
+# ---- the hosts, and a deploy
+
+
+def run(command: Sequence[object], **options: object) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        raise Trouble(
+            f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr}"
+        )
+    return str(done.stdout)
+
+
+def make_repository(folder: Path) -> None:
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    run(["git", "init", "-q", folder])
+
+
+def commit(folder: Path, number: int) -> None:
+    """New code; what it needs stays as it is."""
+    (folder / "edition.py").write_text(f"EDITION = {number}\n")
+    run(["git", "-C", folder, "add", "."])
+    author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
+    run(["git", "-C", folder, *author, "commit", "-qm", f"Edition {number}"])
+
+
+def inventories(whole: Path, folder: Path) -> dict[int, Path]:
+    """For each number of hosts one inventory with the first of them."""
+    tree = json.loads(whole.read_text().split("\n", 1)[1])
+    made = {}
+    for count in COUNTS:
+        made[count] = folder / f"{count}.json"
+        hosts = dict(list(tree["all"]["hosts"].items())[:count])
+        made[count].write_text(json.dumps({"all": {"hosts": hosts, "vars": tree["all"]["vars"]}}))
+    return made
+
+
+def cpu_of(containers: Sequence[str]) -> float:
+    """The CPU time that these have taken so far."""
+    settings = {**os.environ, "CONTAINERS_CONF": str(TESTBED.with_name("containers.conf"))}
+    told = run(["podman", "stats", "--no-stream", "--format={{.CPUNano}}", *containers], env=settings)
+    return sum(map(int, told.split())) / 1e9
+
+
+@dataclass(frozen=True)
+class Bench:
+    group: str
+    scratch: Path
+
+    @property
+    def repository(self) -> Path:
+        return self.scratch / "repository"
+
+    def containers(self, count: int) -> list[str]:
+        return [f"switchyard-{self.group}-web{number}" for number in range(1, count + 1)]
+
+    def up(self) -> dict[int, Path]:
+        whole = self.scratch / "inventory.yml"
+        names = [f"web{number}" for number in range(1, max(COUNTS) + 1)]
+        run([TESTBED, "down", self.group])
+        run([TESTBED, "up", *names, f"--group={self.group}", "--warm", f"--inventory={whole}"])
+        return inventories(whole, self.scratch)
+
+    def deploy(self, inventory: Path, count: int) -> Sample:
+        variables = {
+            "site_name": SITE,
+            "site_source": f"file://{self.repository}",
+            "site_package": "pair",
+            "site_domains": ["pair.example.org"],
+            "site_env": {"GREETING": "hello"},
+        }
+        shares = self.scratch / "shares.json"
+        settings = {
+            **os.environ,
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "bench/callbacks"),
+            "ANSIBLE_CALLBACKS_ENABLED": "shares",
+            "SWITCHYARD_SHARES": str(shares),
+        }
+        before = cpu_of(self.containers(count))
+        started = time.monotonic()
+        command = ["ansible-playbook", "-i", inventory, "site.yml", "-e", json.dumps(variables)]
+        run(command, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL)
+        seconds = time.monotonic() - started
+        hosts = cpu_of(self.containers(count)) - before
+        told = json.loads(shares.read_text())
+        return Sample(seconds, told["cpu"], hosts, tuple((name, took) for name, took in told["tasks"]))
+
+    def measure(self, rounds: int) -> dict[int, list[Sample]]:
+        """In each round every number of hosts in turn: what slows the machine down for a while slows all of them."""
+        made = self.up()
+        make_repository(self.repository)
+        commit(self.repository, 0)
+        say(f"the first deploy, to {max(COUNTS)} hosts")
+        self.deploy(made[max(COUNTS)], max(COUNTS))
+        samples: dict[int, list[Sample]] = {count: [] for count in COUNTS}
+        for number in range(rounds):
+            for count in COUNTS:
+                commit(self.repository, number * len(COUNTS) + count)
+                samples[count].append(self.deploy(made[count], count))
+                say(f"round {number + 1}: {count} host(s) in {samples[count][-1].seconds:.1f} s")
+        return samples
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-hosts", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error("rounds must be at least 1.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    group = f"{os.environ.get('SWITCHYARD_TEST_GROUP', 'molecule')}_bench"
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="switchyard-bench-") as scratch:
+        try:
+            samples = Bench(group, Path(scratch)).measure(given.rounds)
+        except (Trouble, OSError, ValueError) as trouble:
+            say(f"nothing was measured: {trouble}")
+            return 2
+        except KeyboardInterrupt:
+            say("interrupted.")
+            return 130
+        finally:
+            subprocess.run([TESTBED, "down", group], check=False, stdout=subprocess.DEVNULL)
+    lines = rows(samples, cores)
+    notes = [
+        f"Rounds: {given.rounds}. Cores: {cores}, for the controller and all hosts. Load before: {load:.1f}.",
+        *(f"What takes longest on {count} host(s): {slowest(samples[count][-1])}." for count in (1, max(COUNTS))),
+    ]
+    text = "\n".join([table(lines), "", *(f"- {note}" for note in notes)])
+    print(text)
+    if given.write:
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+    return int(any(MISSED in line for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of one site, which move in batches and go the same way: all of them, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SIZE = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
+
+
+def batch_problems(wanted: Any) -> list[str]:
+    """Why hosts can't be parted like this; nothing where they can."""
+    sizes = wanted if isinstance(wanted, list) else [wanted]
+    if sizes and all(SIZE.fullmatch(str(size)) and not isinstance(size, bool) for size in sizes):
+        return []
+    return [
+        f"site_batch {wanted} must be a whole number of hosts from 1 on, a percentage like 25%, or a list of "
+        "those, for example [1, 50%]."
+    ]
+
+
+def batches(hosts: Sequence[str], wanted: Any) -> list[list[str]]:
+    """The hosts in their order, parted; the last size goes on until every host has its batch.
+
+    :param wanted: site_batch
+    """
+    sizes = wanted if isinstance(wanted, list) else [wanted]
+    parted: list[list[str]] = []
+    begin = 0
+    while begin < len(hosts):
+        size = str(sizes[min(len(parted), len(sizes) - 1)])
+        number = max(1, len(hosts) * int(size[:-1]) // 100) if size.endswith("%") else int(size)
+        parted.append(list(hosts[begin : begin + number]))
+        begin += number
+    return parted
+
+
+def differing(parts: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """In what the hosts' releases differ, with the hosts that have the same.
+
+    :param parts: digests of what a release is made of, by host
+    """
+    found = []
+    for name in dict.fromkeys(name for one in parts.values() for name in one):
+        alike: dict[str, list[str]] = {}
+        for host, one in parts.items():
+            alike.setdefault(one[name], []).append(host)
+        if len(alike) > 1:
+            found.append(f"{name} ({' / '.join(', '.join(hosts) for hosts in alike.values())})")
+    return found
+
+
+def stragglers(moves: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The hosts that were to move and did not, or of which nobody knows whether they did.
+
+    :param moves: what the module cutover returned, by host
+    """
+    return [host for host, move in moves.items() if not move.get("skipped") and not move.get("moved")]
+
+
+def story(
+    moves: Mapping[str, Mapping[str, Any]],
+    returns: Mapping[str, Mapping[str, Any]],
+    release: str,
+    migrated: Sequence[str] = (),
+) -> str:
+    """What became of every host, where one could not move.
+
+    :param moves: what the module cutover returned, by host
+    :param returns: what it returned when it took a host back
+    :param release: the one that was to be live
+    :param migrated: the migrations that were applied for it
+    """
+    failed = stragglers(moves)
+    lines = [f"{host}: {_why_not(moves[host])}" for host in failed]
+    known = {moves[host].get("source", "") for host in moves if not moves[host].get("skipped")}
+    lines.append(
+        f"{release} serves as before, without what this run would have changed."
+        if known == {release}
+        else f"{release} is not live."
+    )
+    lines += [f"{host}{_what_became(moves[host], returns.get(host, {}))}" for host in moves if host not in failed]
+    if migrated:
+        lines.append(f"Applied for it and still there: {', '.join(migrated)}.")
+    return "\n".join(lines)
+
+
+def _why_not(move: Mapping[str, Any]) -> str:
+    if "message" in move:
+        return str(move["message"])
+    said = str(move.get("msg", "no answer")).strip()
+    if move.get("unreachable") or move.get("timedout"):
+        return (
+            f"it went away during its cutover: {said.rstrip('.')}. One release serves there when it is back, "
+            "the old or the new one: run this again then."
+        )
+    return said
+
+
+def _what_became(move: Mapping[str, Any], way_back: Mapping[str, Any]) -> str:
+    if move.get("skipped"):
+        return " was not touched: its batch had not begun."
+    if not move.get("changed"):
+        return ": this release was live there before."
+    if way_back.get("moved"):
+        return f" was taken back: {way_back['message']}"
+    return f" could not be taken back: {_why_not(way_back)}"

@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
                 "site_env": {"type": "raw", "default": {}},
                 "site_env_schema": {"type": "raw", "default": []},
                 "site_requirements": {"type": "str", "default": ""},
+                "site_requirements_overrides": {"type": "raw", "default": []},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
                 "site_request_timeout": {"type": "str", "default": "60"},
@@ -56,6 +57,7 @@ class ActionModule(ActionBase):
                 variables["site_source"], variables["site_version"], Path(variables["base"]), _cache()
             )
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
+            wanted = requirements.overridden(wanted, variables["site_requirements_overrides"])
         except (source.SourceError, requirements.RequirementsError) as problem:
             self._refuse([str(problem)])
         root = plan.project_root(variables["site_package"], found.files)
@@ -71,6 +73,7 @@ class ActionModule(ActionBase):
             archive=str(found.archive),
             files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
             root=root,
+            prefix=plan.prefix(variables["site_package"]),
             times=asdict(times) if times else {},
             requirements={"kind": wanted.kind, "files": wanted.files},
         )

@@ -51,6 +51,7 @@ class ActionModule(ActionBase):
                 "release_build_commands": {"type": "raw", "default": []},
                 "release_build_timeout": {"type": "raw", "default": 1800},
                 "release_build_environment": {"type": "raw", "default": {}},
+                "site_requirements_overrides": {"type": "raw", "default": []},
                 "site_health_path": {"type": "str", "required": True},
                 "site_websocket_path": {"type": "str", "default": ""},
                 "site_request_timeout": {"type": "str", "default": "60"},
@@ -78,6 +79,7 @@ class ActionModule(ActionBase):
                 variables["site_source_key"],
             )
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
+            wanted = requirements.overridden(wanted, variables["site_requirements_overrides"])
         except (source.SourceError, requirements.RequirementsError) as problem:
             self._refuse([str(problem)])
         root = plan.project_root(variables["site_package"], found.files)
@@ -95,6 +97,7 @@ class ActionModule(ActionBase):
             archive=str(found.archive),
             files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
             root=root,
+            prefix=plan.prefix(variables["site_package"]),
             times=asdict(times) if times else {},
             processes=[asdict(process) for process in processes],
             requirements={"kind": wanted.kind, "files": wanted.files},

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, fleet, sandbox, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, fleet, listing, sandbox, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # What means itself in a regular expression, and in quotes of nginx's configuration.
@@ -70,4 +70,5 @@ class FilterModule:
             "sandbox_problems": sandbox.problems,
             "site_folders": site_folders,
             "sizing_problems": sizing.rule_problems,
+            "some": listing.some,
         }

@@ -141,6 +141,12 @@ CAUSES: Mapping[str, Cause] = {
             "Apply the migrations: manage.py migrate.",
         ),
         Cause(
+            "database_permission",
+            "the database's user may not do that",
+            "Let it be granted, or done once by a superuser, as an extension is: sudo -u postgres psql DATABASE -c "
+            "'CREATE EXTENSION NAME'.",
+        ),
+        Cause(
             "database_read_only",
             "the database can't be written",
             "Of SQLite, the file and its folder must be writable for the site's user; elsewhere, ask the primary.",

@@ -66,6 +66,8 @@ _EXCEPTIONS: _Rules = (
     (r"no such table: (\S+)|relation \"([^\"]+)\" does not exist|Table '([^']+)' doesn't exist", "missing_table"),
     (r"column (\S+) (?:of relation \S+ )?does not exist", "missing_table"),
     (r"no such column: (\S+)|has no column named (\S+)|Unknown column '([^']+)'", "missing_table"),
+    (r"permission denied (?:to create extension|for \w+) \"?([^\s\"]+)", "database_permission"),
+    (r"must be owner of \w+ (\S+)", "database_permission"),
     (r"readonly database|read-only transaction|read-only option", "database_read_only"),
     (r"database (?:table |schema )?is locked", "database_locked"),
     (r"unable to open database file", "database_unopenable"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,9 @@ class Verdict:
         self.problems.append(problem)
         self.overrides.update(overrides)
 
+
+# So many warnings of one name are printed: some checks have one for each view.
+ALIKE = 3
 
 # They ask for HTTPS, which a site that is served over HTTP can't follow.
 ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", "008", "012", "016", "021"))
@@ -80,12 +84,23 @@ def judge(
         )
         if instead:
             verdict.variables["site_health_path"] = instead
+    alike: Counter[str] = Counter()
     for check in report.get("checks", []):
         if check["id"] in (ADVICE_FOR_HTTPS if scheme == "http" else ADVICE_FOR_THE_EDGE):
             continue
         text = f"{check['id']}: {check['message']}" + (f" {check['hint']}" if check["hint"] else "")
         # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
-        (verdict.problems if check["level"] >= 40 else verdict.warnings).append(" ".join(text.split()))
+        if check["level"] >= 40:
+            verdict.problems.append(" ".join(text.split()))
+            continue
+        alike[check["id"]] += 1
+        if alike[check["id"]] <= ALIKE:
+            verdict.warnings.append(" ".join(text.split()))
+    verdict.warnings += [
+        f"{name}: {number - ALIKE} more of these. manage.py check --deploy has them all"
+        for name, number in alike.items()
+        if number > ALIKE
+    ]
     return verdict
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.switchyard.django.plugins.module_utils import listing
+
 SIZE = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
 
 
@@ -85,7 +87,7 @@ def story(
     )
     lines += [f"{host}{_what_became(moves[host], returns.get(host, {}))}" for host in moves if host not in failed]
     if migrated:
-        lines.append(f"Applied for it and still there: {', '.join(migrated)}.")
+        lines.append(f"Applied for it and still there: {listing.some(list(migrated))}.")
     return "\n".join(lines)
 
 

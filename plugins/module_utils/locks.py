@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ansible_collections.switchyard.django.plugins.module_utils import build_clues, disk, masking, ownership, sandbox
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
-from ansible_collections.switchyard.django.plugins.module_utils.requirements import CHECKOUT
+from ansible_collections.switchyard.django.plugins.module_utils.requirements import CHECKOUT, OVERRIDES
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;=]+)")
 
@@ -56,6 +56,9 @@ def make(
         disk.write(workshop / project, exported.encode(), 0o644)
     else:
         given = "\n".join(files.values())
+    wanted = ["--group", f"{project}:{kind[len('group:') :]}"] if kind.startswith("group:") else [project]
+    if OVERRIDES in files:
+        wanted += ["--override", OVERRIDES]
     resolved = _uv(
         layout,
         workshop,
@@ -70,10 +73,24 @@ def make(
             "--python",
             "/usr/bin/python3",
         ),
-        *(project, "switchyard-servers.in"),
+        *(*wanted, "switchyard-servers.in"),
     )
     disk.clear(workshop)
     return with_hashes_of(given, resolved)
+
+
+def way_out(reason: str, packages: list[str]) -> str:
+    """What to do where uv's reason is about what the app servers need, or nothing."""
+    names = {package: re.split(r"[^\w.-]", package, maxsplit=1)[0] for package in packages}
+    meant = [
+        package for package, name in names.items() if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", reason)
+    ]
+    if not meant:
+        return ""
+    return (
+        f"\nAn app server of the site needs {', '.join(meant)}. Loosen what the project says of it, choose another "
+        f"server, or let what the server needs count: site_requirements_overrides: [{', '.join(meant)}]"
+    )
 
 
 def with_hashes_of(given: str, resolved: str) -> str:

@@ -19,11 +19,14 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     env_schema,
     environment,
     process_variables,
+    requirements,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+# site_package, where wsgi.py and asgi.py lie beside manage.py and in no package.
+TOP = "."
 URL_PATH = re.compile(r"/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*(\?[A-Za-z0-9._~%&+,=:@/-]*)?")
 STACKS = ("wsgi", "asgi")
 
@@ -32,6 +35,7 @@ SHAPES = {
     "site_domains": (list, "a list, for example [shop.example.org]"),
     "site_env": (dict, "a dictionary of names and texts, for example {LANG: C.UTF-8}"),
     "site_env_schema": (list, "a list, for example [{name: PAYMENT_KEY, type: secret, required: true}]"),
+    "site_requirements_overrides": (list, "a list, for example [gunicorn>=25.1]"),
     "site_settings_overrides": (dict, "a dictionary of settings, for example {DEBUG: false}"),
     **{name: (dict, f"a dictionary, for example {example}") for name, example in process_variables.EXAMPLES.items()},
 }
@@ -54,7 +58,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
             "site_domains is empty. List the host names under which the site answers, for example [shop.example.org]"
         )
     for name in ("site_package", "site_settings"):
-        if not DOTTED.fullmatch(str(variables[name])):
+        if not DOTTED.fullmatch(str(variables[name])) and (name, variables[name]) != ("site_package", TOP):
             found.append(
                 f"{name} {variables[name]!r} is no Python name. Give it with dots, for example {_EXAMPLES[name]}"
             )
@@ -69,6 +73,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
         )
     if not variables["site_source"]:
         found.append("site_source is empty. Give a git URL, or the folder that holds manage.py")
+    found += requirements.overrides_problems(variables["site_requirements_overrides"])
     found += django_settings.overlay_problems(variables["site_settings_overrides"])
     return [problem for problem in found if problem]
 
@@ -139,6 +144,8 @@ def _of_site_env(finding: env_finding.Finding) -> str:
 
 def candidates(files: frozenset[str]) -> str:
     """Which packages of the source could be meant."""
+    if project_root(TOP, files) is not None:
+        return f"Its wsgi.py or asgi.py lies beside manage.py, in no package: say so with site_package: {TOP}"
     folders = {name.split("/")[-2] for name in files if name.endswith(("/wsgi.py", "/asgi.py"))}
     if not folders:
         return "None of its folders has a wsgi.py or an asgi.py: is site_source the folder that holds manage.py?"
@@ -147,10 +154,18 @@ def candidates(files: frozenset[str]) -> str:
 
 def project_root(package: str, files: frozenset[str]) -> str | None:
     """The folder of the source in which `package` can be imported: the top, or the one folder that holds it."""
-    inner = package.replace(".", "/") + "/"
-    start = re.compile(rf"(?:^|(?<=/))(?={re.escape(inner)}[^/]+\.py$)")
-    roots = {name[: match.start()] for name in files for match in start.finditer(name)}
-    with_manage = {root for root in roots if f"{root}manage.py" in files}
-    for root in sorted(with_manage or roots, key=lambda one: (one.count("/"), one)):
+    with_manage = {name[: -len("manage.py")] for name in files if re.search(r"(^|/)manage\.py$", name)}
+    if package == TOP:
+        roots = {root for root in with_manage if files & {f"{root}wsgi.py", f"{root}asgi.py"}}
+    else:
+        inner = package.replace(".", "/") + "/"
+        start = re.compile(rf"(?:^|(?<=/))(?={re.escape(inner)}[^/]+\.py$)")
+        roots = {name[: match.start()] for name in files for match in start.finditer(name)}
+    for root in sorted(roots & with_manage or roots, key=lambda one: (one.count("/"), one)):
         return root.rstrip("/")
     return None
+
+
+def prefix(package: str) -> str:
+    """What stands before wsgi and asgi where they are imported."""
+    return "" if package == TOP else f"{package}."

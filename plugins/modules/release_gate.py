@@ -54,7 +54,7 @@ started:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, listing, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
         migrated = module.params["migrated"]
-        remain = f"\nApplied for it and still there: {', '.join(migrated)}." if migrated else ""
+        remain = f"\nApplied for it and still there: {listing.some(migrated)}." if migrated else ""
         module.fail_json(msg=passed.message + remain)
     module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
 

@@ -95,7 +95,7 @@ def main() -> None:
         except locks.LockError as problem:
             module.fail_json(
                 msg=f"The requirements can't be resolved, the project's with the servers' ({', '.join(packages)}):\n"
-                f"{problem}"
+                f"{problem}{locks.way_out(str(problem), packages)}"
             )
     disk.write(path, text.encode(), 0o644)
     module.exit_json(changed=True, lock=text, digest=locks.digest(text))

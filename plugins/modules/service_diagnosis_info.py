@@ -118,9 +118,9 @@ findings:
         - What the host refuses is C(disk_full), C(too_many_files), C(log_permission), C(socket_permission),
           C(address_in_use), C(sandbox_denied), C(permission) or C(out_of_memory).
         - What the site depends on is C(database_unknown_host), C(database_refused), C(database_timeout),
-          C(database_connections), C(database_password), C(database_missing), C(missing_table), C(database_read_only),
-          C(database_locked), C(database_unopenable), C(database_gone), C(database_error), C(redis_refused) or
-          C(redis_password).
+          C(database_connections), C(database_password), C(database_missing), C(missing_table), C(database_permission),
+          C(database_read_only), C(database_locked), C(database_unopenable), C(database_gone), C(database_error),
+          C(redis_refused) or C(redis_password).
         - The application itself is C(disallowed_host), C(missing_static) or C(exception).
         - What nginx refuses by itself is C(nginx_config), C(nginx_down),
           C(nginx_too_many_files), C(static_permission), C(nginx_permission),

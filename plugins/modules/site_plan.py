@@ -39,7 +39,7 @@ options:
     type: str
     default: ""
   site_package:
-    description: The Python package that holds the entry points.
+    description: The Python package that holds the entry points; C(.) where they lie beside manage.py.
     type: str
     required: true
   site_settings:
@@ -72,7 +72,7 @@ options:
     default: {}
   site_requirements:
     description: The requirements file relative to the source's top; empty to look for C(uv.lock), then
-      C(requirements.txt).
+      C(requirements.txt), then C(Pipfile.lock).
     type: str
     default: ""
   site_packages:
@@ -91,6 +91,10 @@ options:
     description: Environment variables for the build, a dictionary. No value of it is returned or shown.
     type: raw
     default: {}
+  site_requirements_overrides:
+    description: Versions of packages that count in place of what the requirements say of them, a list.
+    type: raw
+    default: []
   site_health_path:
     description: The path of a page that answers 200 when the site works.
     type: str
@@ -170,6 +174,10 @@ files:
   returned: success
 root:
   description: The folder of the source in which the package can be imported; empty for its top.
+  type: str
+  returned: success
+prefix:
+  description: What stands before the names of the entry points where they are imported, the package with a dot.
   type: str
   returned: success
 times:

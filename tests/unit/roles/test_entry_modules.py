@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 ROLES = Path(__file__).parents[3] / "roles"
 FILES = ROLES / "release/files"
 JINJA = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - Python
-AS_USUAL = {"site_package": "shop", "asgi_stall_threshold": 0}
+AS_USUAL = {"__site_plan": {"prefix": "shop."}, "asgi_stall_threshold": 0}
 
 WSGI = """\
 seen = []
@@ -66,14 +66,13 @@ def logged():
 def load(tmp_path, monkeypatch, logged):
     """Imports an entry module beside a project of its own, as a server does, and leaves no trace of it."""
 
-    def load(stack, **variables):
-        package = variables.get("site_package", "shop")
+    def load(stack, package="shop.", **variables):
         folder = tmp_path / package.replace(".", "/")
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "wsgi.py").write_text(WSGI)
         (folder / "asgi.py").write_text(ASGI)
-        (tmp_path / f"switchyard_{stack}.py").write_text(render(stack, **variables))
-        known = ("switchyard_", package.partition(".")[0])
+        (tmp_path / f"switchyard_{stack}.py").write_text(render(stack, __site_plan={"prefix": package}, **variables))
+        known = ("switchyard_", package.partition(".")[0] or stack)
         for name in [name for name in sys.modules if name.startswith(known)]:
             monkeypatch.delitem(sys.modules, name)
         for name, module in load.beside.items():
@@ -81,7 +80,7 @@ def load(tmp_path, monkeypatch, logged):
         importlib.invalidate_caches()
         module = importlib.import_module(f"switchyard_{stack}")
         assert Path(module.__file__).parent == tmp_path
-        module.theirs = importlib.import_module(f"{package}.{stack}")
+        module.theirs = importlib.import_module(f"{package}{stack}")
         module.seen = module.theirs.seen
         for name in [name for name in sys.modules if name.startswith(known)]:
             monkeypatch.delitem(sys.modules, name)
@@ -118,7 +117,12 @@ def test_a_project_that_sees_to_its_log_itself_decides_for_itself(load, logged, 
 
 @pytest.mark.parametrize("stack", ["wsgi", "asgi"])
 def test_a_package_may_lie_in_another_one(load, stack):
-    assert load(stack, site_package="apps.shop").project.__module__ == f"apps.shop.{stack}"
+    assert load(stack, package="apps.shop.").project.__module__ == f"apps.shop.{stack}"
+
+
+@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
+def test_an_entry_point_may_lie_in_no_package(load, stack):
+    assert load(stack, package="").project.__module__ == stack
 
 
 # --- what a Host header asks for -------------------------------------------------------------------------------------

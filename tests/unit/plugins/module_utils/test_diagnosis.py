@@ -18,6 +18,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     unit_description,
 )
 
+REFUSED = "django.db.utils.ProgrammingError:"
 SAMPLES = Path(__file__).with_name("journals")
 GUNICORN = "[2026-11-21 17:55:00 +0000] [7] [ERROR] "
 UVICORN = "ERROR:    "
@@ -85,6 +86,9 @@ def first_of(*lines: str) -> tuple[str, str]:
         ("MySQLdb.OperationalError: (2002, \"Can't connect to server on 'db' (115)\")", "database_refused", ""),
         ("MySQLdb.OperationalError: (2006, 'Server has gone away')", "database_gone", ""),
         ("django.db.utils.ProgrammingError: (1146, \"Table 'shop.cart' doesn't exist\")", "missing_table", "shop.cart"),
+        (f'{REFUSED} permission denied to create extension "bloom"', "database_permission", "bloom"),
+        (f"{REFUSED} permission denied for schema public", "database_permission", "public"),
+        (f"{REFUSED} must be owner of table cart", "database_permission", "cart"),
         ("psycopg.OperationalError: connection timeout expired", "database_timeout", ""),
         ("psycopg2.errors.AdminShutdown: terminating connection due to administrator command", "database_gone", ""),
         ("django.db.utils.OperationalError: something else", "database_error", ""),

@@ -257,6 +257,13 @@ def test_settings_that_could_not_be_read_are_not_judged():
     assert verdict.problems == ["The settings can't be loaded: KeyError: 'X'"]
 
 
+def test_of_many_warnings_that_are_alike_three_are_said():
+    checks = [{"level": 30, "id": "docs.W001", "message": f"view {number}", "hint": ""} for number in range(5)]
+    *said, last = verdict_on(checks=checks).warnings
+    assert said == ["docs.W001: view 0", "docs.W001: view 1", "docs.W001: view 2"]
+    assert last.startswith("docs.W001: 2 more of these")
+
+
 @pytest.mark.parametrize(("level", "kept_in"), [(50, "problems"), (40, "problems"), (30, "warnings"), (20, "warnings")])
 def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept_in):
     check = {"id": "models.E1", "level": level, "message": "A model\n  is broken.", "hint": "Mend it."}

@@ -192,6 +192,26 @@ def test_a_lock_of_uv_is_exported_and_its_hashes_kept(layout, uv):
     assert hashes(block(text, "django")) == [OWN]
 
 
+def test_a_dependency_group_and_overrides_are_uvs_to_read(layout, uv):
+    uv.answers.append(sandbox.Result(0, RESOLVED, ""))
+    files = {"pyproject.toml": "[dependency-groups]", "switchyard-overrides.in": "gunicorn>=25.1\n"}
+    locks.make(layout, "group:main", files, ["gunicorn>=25.1"], {})
+    (call,) = uv.calls
+    assert call["argv"][-5:] == [
+        *("--group", "pyproject.toml:main", "--override", "switchyard-overrides.in"),
+        "switchyard-servers.in",
+    ]
+    assert call["files"]["switchyard-overrides.in"] == "gunicorn>=25.1\n"
+
+
+def test_where_a_server_is_the_reason_the_way_out_is_named():
+    packages = ["gunicorn>=25.1", "uvicorn[standard]>=0.30", "uvicorn-worker>=0.3"]
+    said = "Because you require gunicorn>=25.1 and gunicorn==25.0.3, your requirements are unsatisfiable."
+    assert locks.way_out(said, packages).endswith("site_requirements_overrides: [gunicorn>=25.1]")
+    assert locks.way_out("Because uvicorn-worker was not found", packages).endswith("[uvicorn-worker>=0.3]")
+    assert locks.way_out("Because there is no version of django-gunicorn", packages) == ""
+
+
 def test_what_uv_says_is_the_reason(layout, uv):
     said = "Resolving...\n  × No solution found when resolving dependencies:\n  ╰─▶ Because there is no version of x"
     uv.answers.append(sandbox.Result(1, "", said))

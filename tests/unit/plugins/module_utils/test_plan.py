@@ -15,6 +15,7 @@ GOOD = {
     "site_package": "shop",
     "site_settings": "shop.settings.production",
     "site_settings_overrides": {},
+    "site_requirements_overrides": [],
     "site_domains": ["shop.example.org"],
     "site_env": {},
     "site_env_schema": [],
@@ -50,6 +51,8 @@ def judge_environment(site_env, **changes):
         ("site_domains", ["192.0.2.7", "2001:db8::7"]),
         ("site_package", "apps.shop"),
         ("site_package", "_shop2"),
+        ("site_package", "."),
+        ("site_requirements_overrides", ["gunicorn>=25.1"]),
         ("site_health_path", "/health"),
         ("site_health_path", "/-/ready?deep=1&format=json"),
         ("site_health_path", "/caf%C3%A9/"),
@@ -113,6 +116,7 @@ TRAPS = [" ", '"', "'", ";", "\n", "\\", "$", "%", "{", "}", "/", "..", "#", "\t
         ("site_package", "shop."),
         ("site_package", "2shop"),
         ("site_package", "shop\n"),
+        ("site_requirements_overrides", ["gunicorn 25"]),
         ("site_settings", "shop/settings.py"),
         ("site_settings", "shop..settings"),
         ("site_settings", "shop.settings; import os"),
@@ -239,6 +243,9 @@ def test_the_environment_of_a_site_known_by_an_address_needs_no_hosts():
         ("shop", ["manage.py", "shop/wsgi.py"], ""),
         ("shop", ["README", "backend/manage.py", "backend/shop/wsgi.py"], "backend"),
         ("shop", ["shop/manage.py", "shop/shop/wsgi.py"], "shop"),
+        (".", ["manage.py", "wsgi.py"], ""),
+        (".", ["manage.py", "shop/manage.py", "shop/asgi.py"], "shop"),
+        (".", ["manage.py", "shop/wsgi.py", "wsgi.py.example"], None),
         ("shop", ["myshop/manage.py", "myshop/shop/wsgi.py"], "myshop"),
         ("shop", ["a/b/c/manage.py", "a/b/c/shop/wsgi.py"], "a/b/c"),
         ("shop.web", ["src/manage.py", "src/shop/web/wsgi.py"], "src"),
@@ -254,6 +261,11 @@ def test_the_environment_of_a_site_known_by_an_address_needs_no_hosts():
 )
 def test_the_folder_in_which_the_package_can_be_imported_is_found(package, files, root):
     assert plan.project_root(package, frozenset(files)) == root
+
+
+def test_entry_points_in_no_package_are_said_so():
+    assert plan.candidates(frozenset(["shop/manage.py", "shop/wsgi.py"])).endswith("site_package: .")
+    assert (plan.prefix("."), plan.prefix("shop")) == ("", "shop.")
 
 
 def test_a_schema_says_what_the_environment_must_hold():

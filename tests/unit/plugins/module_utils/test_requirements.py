@@ -4,7 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils.requirements import RequirementsError, find
+from ansible_collections.switchyard.django.plugins.module_utils.requirements import (
+    OVERRIDES,
+    Requirements,
+    RequirementsError,
+    find,
+    overridden,
+    overrides_problems,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,10 +55,65 @@ def test_a_file_that_is_not_there_names_the_variable():
     assert "site_requirements 'prod.txt'" in refusal({"requirements.txt": ""}, "prod.txt")
 
 
+def test_a_dependency_group_is_named_behind_a_colon():
+    sources = {"pyproject.toml": "[dependency-groups]", "requirements.txt": "other"}
+    found = look(sources, "pyproject.toml:main")
+    assert (found.kind, found.files) == ("group:main", {"pyproject.toml": "[dependency-groups]"})
+
+
+def test_only_a_pyproject_has_groups():
+    assert "Leave :main out" in refusal({"requirements.txt": ""}, "requirements.txt:main")
+
+
+PIPFILE_LOCK = """{
+    "_meta": {"hash": {"sha256": "00"}},
+    "default": {
+        "uvicorn": {"extras": ["standard"], "hashes": ["sha256:aa", "sha256:bb"], "version": "==0.30.1"},
+        "appnope": {"hashes": ["sha256:cc"], "markers": "sys_platform == 'darwin'", "version": "==0.1.4"}
+    },
+    "develop": {"pytest": {"hashes": ["sha256:dd"], "version": "==8.0"}}
+}"""
+
+
+def test_the_packages_of_a_pipfile_lock_keep_versions_and_hashes():
+    found = look({"Pipfile.lock": PIPFILE_LOCK, "Pipfile": ""})
+    assert found.kind == "requirements"
+    assert found.files["requirements.txt"].splitlines() == [
+        "appnope==0.1.4 ; sys_platform == 'darwin' --hash=sha256:cc",
+        "uvicorn[standard]==0.30.1 --hash=sha256:aa --hash=sha256:bb",
+    ]
+
+
+def test_a_checkout_in_a_pipfile_lock_is_refused():
+    lock = '{"default": {"shop": {"git": "https://git.example.org/shop.git", "ref": "main"}}}'
+    assert "Pipfile.lock takes shop from a repository" in refusal({"Pipfile.lock": lock})
+
+
+def test_overrides_go_along_and_are_part_of_the_name():
+    plain = Requirements("requirements", {"requirements.txt": "gunicorn==25.0"})
+    lifted = overridden(plain, ["gunicorn>=25.1"])
+    assert next(iter(lifted.files)) == "requirements.txt"
+    assert lifted.files[OVERRIDES] == "gunicorn>=25.1\n"
+    assert lifted.digest([]) != plain.digest([])
+    assert overridden(plain, []) == plain
+
+
+@pytest.mark.parametrize("fit", ["gunicorn>=25.1", "uvicorn[standard] >= 0.30, <1", "django==5.2.*", "h11"])
+def test_overrides_that_name_versions(fit):
+    assert overrides_problems([fit]) == []
+
+
+@pytest.mark.parametrize("unfit", ["", "-r other.txt", "x @ https://example.org/x.whl", "x>=1\n-e .", "x>=1,", 5, None])
+def test_overrides_that_name_none(unfit):
+    (problem,) = overrides_problems([unfit])
+    assert problem.startswith("site_requirements_overrides has ")
+
+
 def test_where_nothing_says_what_to_install_the_ways_out_are_named():
-    message = refusal({"manage.py": "", "pyproject.toml": ""})
+    message = refusal({"manage.py": ""})
     assert "requirements.txt" in message
     assert "site_requirements" in message
+    assert "pyproject.toml:main" in refusal({"manage.py": "", "pyproject.toml": ""})
 
 
 def test_files_that_might_be_meant_are_offered():

@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, fleet, listing, sandbox, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    edge_variables,
+    fleet,
+    listing,
+    manage,
+    sandbox,
+    sizing,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # What means itself in a regular expression, and in quotes of nginx's configuration.
@@ -52,6 +59,12 @@ def site_folders(site: str) -> list[dict[str, str]]:
     ]
 
 
+def manage_problems(wanted: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a command of manage.py and with the variables that it gets; without a command, with those."""
+    command = [] if wanted["command"] is None else manage.problems("manage_command", wanted["command"])
+    return [*command, *manage.environment_problems("manage_env", wanted["variables"])]
+
+
 class FilterModule:
     """The collection's filters."""
 
@@ -65,6 +78,7 @@ class FilterModule:
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,
+            "manage_problems": manage_problems,
             "nginx_path": nginx_path,
             "sandbox_directives": sandbox.directives,
             "sandbox_problems": sandbox.problems,

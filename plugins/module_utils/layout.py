@@ -123,6 +123,10 @@ class Layout:
         """When the release's migrations were applied, if they were."""
         return self.record(release) / "migrated.json"
 
+    def manage(self, release: str) -> Path:
+        """The program that runs a command of manage.py as the release would."""
+        return self.record(release) / "manage"
+
     def environment(self, digest: str) -> Path:
         return self.etc / "env" / f"{digest}.env"
 

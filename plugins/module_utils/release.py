@@ -327,17 +327,15 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
     }
     folder = layout.record(wanted.release)
     disk.clear(folder)
-    rendered = {
-        fill(one["path"], values): fill(one["content"], values)
-        for one in wanted.files
-        if not one.get("needs") or values[one["needs"]]
-    }
+    files = [one for one in wanted.files if not one.get("needs") or values[one["needs"]]]
+    rendered = {fill(one["path"], values): fill(one["content"], values) for one in files}
+    modes = {fill(one["path"], values): int(one["mode"], 8) for one in files if "mode" in one}
     here = processes.unit_names(layout, wanted.release, wanted.manifest.get("processes", ()))
     rendered[layout.units(wanted.release).name] = "".join(f"{unit}\n" for unit in (layout.unit(wanted.release), *here))
     for name, text in sorted(rendered.items()):
         path = folder / name
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        disk.write(path, text.encode(), 0o644)
+        disk.write(path, text.encode(), modes.get(name, 0o644))
     manifest = {
         **wanted.manifest,
         "id": wanted.release,
@@ -395,10 +393,10 @@ def with_environment(layout: Layout, release: str, environment: str) -> str:
 
     files = {}
     for name in manifest["files"]:
-        text = renamed((layout.record(release) / name).read_text())
-        path = layout.record(other) / renamed(name)
+        before, path = layout.record(release) / name, layout.record(other) / renamed(name)
+        text = renamed(before.read_text())
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        disk.write(path, text.encode(), 0o644)
+        disk.write(path, text.encode(), before.stat().st_mode & 0o777)
         files[renamed(name)] = disk.digest(text, 16)
     changed = {
         "id": other,

@@ -48,6 +48,7 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
         found["rollback_target"],
         before,
         *state.at_work(layout),
+        *state.managed(layout),
         *found["lived"][:keep],
     }
     cut_off = history.unfinished(history.read(layout.history))

@@ -98,9 +98,20 @@ def running_instances(layout: Layout) -> dict[str, int]:
     }
 
 
+# What the program of a release calls the unit of a command of manage.py.
+MANAGE_UNIT = re.compile(r"switchyard-manage-([0-9a-f]+)-")
+
+
 def at_work(layout: Layout) -> set[str]:
     """The releases of which anything may be at work still: a stop may take as long as the last request, or task."""
     return {release for release, _process, unit in _units_of_releases(layout) if unit["ActiveState"] in units.AT_WORK}
+
+
+def managed(layout: Layout) -> set[str]:
+    """The releases whose code a command of manage.py runs at this moment, as the units' names say."""
+    found = units.states([f"switchyard-manage-*@{layout.site}.service"])
+    named = ((MANAGE_UNIT.match(name), unit["ActiveState"]) for name, unit in found.items())
+    return {name[1] for name, activity in named if name and activity in units.AT_WORK}
 
 
 def _units_of_releases(layout: Layout) -> Iterator[tuple[str, str, dict[str, str]]]:

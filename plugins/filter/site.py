@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.switchyard.django.plugins.module_utils import (
+    backup,
     edge_variables,
     fleet,
     listing,
@@ -80,6 +81,7 @@ class FilterModule:
             "instance_size": instance_size,
             "manage_problems": manage_problems,
             "nginx_path": nginx_path,
+            "restore_plan": backup.plan,
             "sandbox_directives": sandbox.directives,
             "sandbox_problems": sandbox.problems,
             "site_folders": site_folders,

@@ -68,10 +68,13 @@ class Plan:
     :param drain: seconds for which the old instance lives on at most; 0 for what its longest request needs
     :param settle: seconds for which the host watches the new instance, ready to go back
     :param release: its identifier; empty for none, which undoes the first cutover of a site
-    :param operation: deploy, rollback, restore, which undoes the cutover before it, or return, which is the host's own
+    :param operation: deploy, rollback, recovery, which goes back together with the data, restore, which undoes the
+        cutover before it, or return, which is the host's own
     :param explicit: whether the user named the release
     :param reason: why, for the history
     :param reversed: the migrations that were undone for it
+    :param regained: the migrations that are applied again
+    :param backup: whose data was brought back for it
     :param only_from: move only while this release is live
     """
 
@@ -82,6 +85,8 @@ class Plan:
     explicit: bool = False
     reason: str = ""
     reversed: list[str] = field(default_factory=list)
+    regained: list[str] = field(default_factory=list)
+    backup: str = ""
     only_from: str = ""
     edge: dict[str, str | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -116,10 +121,13 @@ def describe(layout: Layout, release: str) -> str:
 
 
 def is_settled(plan: Plan) -> bool:
-    """Whether the release is live already, by the pointer, by nginx's files and by the edge's own answer."""
+    """Whether the release is live already, by the pointer, by nginx's files and by the edge's own answer.
+
+    That data was brought back is written into the history by a move, be it to where it was.
+    """
     layout = Layout(plan.site)
     cut_off = layout.undo.exists() or history.unfinished(history.read(layout.history))
-    return not cut_off and _serves(layout, plan)
+    return not cut_off and not plan.backup and _serves(layout, plan)
 
 
 def _serves(layout: Layout, plan: Plan) -> bool:
@@ -141,7 +149,7 @@ def move(plan: Plan) -> Outcome:
         live = state.live_release(layout)
         if plan.only_from and plan.only_from != live:
             return Outcome(False, live, f"{plan.only_from} is not live any more")
-        if ended and ended.target == plan.release and _serves(layout, plan):
+        if ended and ended.target == plan.release and not plan.backup and _serves(layout, plan):
             return _moved(layout, plan, ended)
         return _move(layout, plan, live) if plan.release else _withdraw(layout, plan, live)
 
@@ -156,7 +164,7 @@ def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
         "by": plan.by,
         "explicit": plan.explicit,
         "reason": plan.reason,
-        **({"reversed": plan.reversed} if plan.reversed else {}),
+        **{name: value for name in ("reversed", "regained", "backup") if (value := getattr(plan, name))},
     }
     try:
         history.record(layout.history, "intent", **entry)
@@ -192,10 +200,10 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     disk.remove(layout.reversal)
     told = _hand_to_guard(layout, plan, undo)
     disk.remove(layout.undo)
-    if plan.operation == "rollback" and undo.source in history.rejected(history.read(layout.history)):
+    if plan.operation in ("rollback", "recovery") and undo.source in history.rejected(history.read(layout.history)):
         told += f". {undo.source} was rolled away from; site.yml with release_retry=true brings it back"
-    again = ""
-    if undo.source == plan.release:
+    again = f" with the data of {plan.backup}" if plan.backup else ""
+    if undo.source == plan.release and not plan.backup:
         changed = (
             "what nginx does for the site has changed" if undo.edge != plan.edge else "all that belongs to it runs"
         )

@@ -17,9 +17,23 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk
 
-# The operations that leave a release because it was no good: a user's rollback, and the host's own way back.
-AWAY = ("rollback", "return")
-TOLD = ("at", "by", "operation", "from", "to", "stack", "explicit", "seconds", "reversed", "reason")
+# The operations that leave a release because it was no good: a user's rollback, also together with the data (a
+# recovery), and the host's own way back.
+AWAY = ("rollback", "return", "recovery")
+TOLD = (
+    "at",
+    "by",
+    "operation",
+    "from",
+    "to",
+    "stack",
+    "explicit",
+    "seconds",
+    "backup",
+    "reversed",
+    "regained",
+    "reason",
+)
 
 
 @dataclass(frozen=True)

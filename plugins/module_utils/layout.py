@@ -75,6 +75,11 @@ class Layout:
         return self.etc / "reversal.json"
 
     @property
+    def restoring(self) -> Path:
+        """Which backup a restore is bringing back; gone once a release that fits it is live."""
+        return self.etc / "restoring.json"
+
+    @property
     def edge_names(self) -> Path:
         """By which port and names the edge is asked."""
         return self.etc / "edge.json"
@@ -163,6 +168,11 @@ class Layout:
         return self.srv / "media"
 
     @property
+    def backups(self) -> Path:
+        """What was saved of the databases, each in a folder of its name."""
+        return self.srv / "backups"
+
+    @property
     def earlier_static(self) -> Path:
         return self.srv / "static"
 
@@ -245,6 +255,7 @@ class Layout:
             (self.srv / "venvs", "0750", "root", site),
             (self.earlier_static, "0755", "root", "root"),
             (self.challenges, "0755", "root", "root"),
+            (self.backups, "0700", "root", "root"),
             (self.data, "0700", site, site),
             (self.media, "2750", site, "www-data"),
             (self.cache.parent, "0755", "root", "root"),

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     diagnosis,
@@ -218,7 +218,13 @@ def _seal(layout: Layout, release: str) -> Path:
 
 
 def manage(
-    layout: Layout, release: str, arguments: Iterable[str], *, stdin: str = "", patient: bool = False
+    layout: Layout,
+    release: str,
+    arguments: Iterable[str],
+    *,
+    stdin: str | IO[bytes] = "",
+    stdout: IO[bytes] | None = None,
+    patient: bool = False,
 ) -> sandbox.Result:
     """Run the Python of a whole release as its unit would, to completion."""
     manifest = json.loads(layout.manifest(release).read_text())
@@ -233,13 +239,17 @@ def manage(
         binds=_mounts(layout, manifest),
         loosened=manifest.get("serving", {}).get("sandbox"),
         stdin=stdin,
+        stdout=stdout,
         patient=patient,
         limit=4 * 3600,
     )
 
 
-def migrate(layout: Layout, release: str) -> str:
-    """Apply the migrations and return what Django printed."""
+def migrate(layout: Layout, release: str, backup: str = "") -> str:
+    """Apply the migrations and return what Django printed.
+
+    :param backup: the name of what was saved before, for the record
+    """
     done = manage(layout, release, ["-m", "django", "migrate", "--no-input", "--no-color"], patient=True)
     variables = variables_of(layout, release)
     if done.rc:
@@ -247,8 +257,10 @@ def migrate(layout: Layout, release: str) -> str:
         finding = diagnosis.of_output(said.replace(f"{layout.code(release)}/", ""))
         last = "\n".join(f"  {line}" for line in said.splitlines()[-20:])
         cause = f"{finding}\n" if finding else ""
-        raise ReleaseError(f"{cause}migrate failed; the live release still serves. It said last:\n{last}")
-    disk.write(layout.migrated(release), json.dumps({"at": time.time()}).encode() + b"\n", 0o644)
+        saved = f"\nThe data as it was before: playbooks/restore.yml -e restore_backup={backup}" if backup else ""
+        raise ReleaseError(f"{cause}migrate failed; the live release still serves. It said last:\n{last}{saved}")
+    note = {"at": time.time(), **({"backup": backup} if backup else {})}
+    disk.write(layout.migrated(release), json.dumps(note).encode() + b"\n", 0o644)
     disk.remove(layout.reversal)
     return masking.mask(done.stdout, variables)
 

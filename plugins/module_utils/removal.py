@@ -141,9 +141,9 @@ def carry_out(layout: Layout, data: bool, by: str) -> None:
         resumed = found(layout) == "half"
         layout.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
         disk.write(layout.removing, json.dumps({"at": _now(), "by": by}).encode() + b"\n", 0o644)
-        _stop([f"switchyard-*@{layout.site}.service"])
+        units.stop([f"switchyard-*@{layout.site}.service"])
         _leave_nginx(removal, resumed)
-    _stop([f"{layout.site}@*.timer", f"{layout.site}.service", f"{layout.site}@*.service"])
+    units.stop([f"{layout.site}@*.timer", f"{layout.site}.service", f"{layout.site}@*.service"])
     _forget_units(layout, removal)
     for name in removal.certificates:
         _run("certbot", "delete", "--non-interactive", "--cert-name", name)
@@ -210,8 +210,8 @@ def _logs(layout: Layout) -> list[Path]:
 
 
 def _keepable(layout: Layout) -> list[Path]:
-    """What outlives the site unless the user says otherwise; an empty folder for certificates is nothing to keep."""
-    made = [layout.tls] if layout.tls.is_dir() and os.listdir(layout.tls) else []
+    """What outlives the site unless the user says otherwise; an empty folder for what was made is nothing to keep."""
+    made = [folder for folder in (layout.backups, layout.tls) if folder.is_dir() and os.listdir(folder)]
     return _there([layout.data, layout.media, layout.secrets, *made])
 
 
@@ -337,14 +337,6 @@ def _link(link: Path, target: Path) -> None:
     """Bring the distribution's site back, unless somebody has, or has removed it."""
     if target.exists() and not os.path.lexists(link):
         disk.point(link, str(target))
-
-
-def _stop(patterns: list[str]) -> None:
-    """Stop units, and don't go on before they have ended."""
-    subprocess.run(["systemctl", "stop", "--", *patterns], check=False, capture_output=True)
-    left = [name for name, unit in units.states(patterns).items() if unit["ActiveState"] in units.AT_WORK]
-    if left:
-        raise RemovalError(f"{', '.join(left)} can't be stopped. journalctl -u {left[0]} says why")
 
 
 def _forget_units(layout: Layout, removal: Removal) -> None:

@@ -37,6 +37,7 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
     """The releases that go: all but the latest `keep` that were live.
 
     The live one, the one that a rollback leads to, and one of which anything still runs stay in any case.
+    So does one that the data of a backup is for.
     """
     if keep < 1:
         return []
@@ -49,6 +50,7 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
         before,
         *state.at_work(layout),
         *state.managed(layout),
+        *(note["live"] for note in state.backups(layout)),
         *found["lived"][:keep],
     }
     cut_off = history.unfinished(history.read(layout.history))

@@ -145,11 +145,14 @@ def _applied_and_undone(layout: Layout) -> tuple[set[tuple[str, str]], set[tuple
     """What is known of the database: a release whose migrations were applied need not have gone live."""
     known = _known(layout)
     events: list[tuple[float, set[tuple[str, str]], set[tuple[str, str]]]] = [
-        (at, _pairs(names), set()) for name, names in known.items() if (at := _migrated_at(layout, name)) is not None
+        (at, _pairs(names), set())
+        for name, names in known.items()
+        if (at := state.migrated_at(layout, name)) is not None
     ]
     for entry in history.ended(history.read(layout.history), state.live_release(layout)):
         is_live = entry["result"] == "live"  # where a rollback failed, what it had undone was applied again
         gained = _pairs(known.get(entry["to"], {})) if entry["operation"] == "deploy" else set()
+        gained |= {_pair(name) for name in entry.get("regained", ()) if is_live}
         events.append((entry["at"], gained, {_pair(name) for name in entry.get("reversed", ()) if is_live}))
     applied: set[tuple[str, str]] = set()
     undone: set[tuple[str, str]] = set()
@@ -157,13 +160,6 @@ def _applied_and_undone(layout: Layout) -> tuple[set[tuple[str, str]], set[tuple
         applied = (applied | gained) - lost
         undone = (undone - gained) | lost
     return applied, undone
-
-
-def _migrated_at(layout: Layout, name: str) -> float | None:
-    try:
-        return json.loads(layout.migrated(name).read_text())["at"]
-    except (OSError, ValueError):
-        return None
 
 
 def plan_reversal(layout: Layout, target: str, left: Mapping[str, list[str]]) -> Reversal | None:

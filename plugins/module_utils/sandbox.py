@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -153,7 +153,8 @@ def run(
     binds: Mapping[Path, Path] | None = None,
     environment: Mapping[str, str] | None = None,
     environment_file: Path | None = None,
-    stdin: str | None = None,
+    stdin: str | IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
     patient: bool = False,
     limit: int = 1800,
     loosened: Mapping[str, Any] | None = None,
@@ -169,6 +170,8 @@ def run(
     :param writable: folders beside the site's data and media that the command may write
     :param binds: folder on the host -> path at which the command finds it
     :param environment_file: the site's own environment; `environment` is laid over it
+    :param stdin: a text, or an open file; the command may read one of root's like this
+    :param stdout: an open file that takes what the command prints; without it the result has it
     :param patient: whether the command must not be cut off, such as a migration
     :param limit: seconds after which the command is stopped
     :param loosened: what the release's sandbox allows beside, as `directives` takes it
@@ -202,8 +205,8 @@ def run(
                 # systemd puts variables in before the command sees its arguments.
                 *("--", *(str(part).replace("$", "$$") for part in argv)),
             ],
-            input=stdin or "",
-            stdout=subprocess.PIPE,
+            **({"input": stdin or ""} if stdin is None or isinstance(stdin, str) else {"stdin": stdin}),
+            stdout=stdout or subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
@@ -211,4 +214,4 @@ def run(
         )
     finally:
         disk.remove(extra)
-    return Result(done.returncode, done.stdout, done.stderr or "")
+    return Result(done.returncode, done.stdout or "", done.stderr or "")

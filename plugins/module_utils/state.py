@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import grp
 import json
@@ -98,6 +99,35 @@ def running_instances(layout: Layout) -> dict[str, int]:
     }
 
 
+def _migrated(layout: Layout, release: str) -> dict[str, Any]:
+    try:
+        return json.loads(layout.migrated(release).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def migrated_at(layout: Layout, release: str) -> float | None:
+    """When the release's migrations were applied by this host, if they were."""
+    return _migrated(layout, release).get("at")
+
+
+def backup_of(layout: Layout, release: str) -> str | None:
+    """The backup that was made before the release's migrations were applied."""
+    return _migrated(layout, release).get("backup")
+
+
+BACKUP_NOTE = "backup.json"
+
+
+def backups(layout: Layout) -> list[dict[str, Any]]:
+    """What was saved of the databases on this host, the latest first."""
+    found = []
+    for note in sorted(layout.backups.glob(f"[!.]*/{BACKUP_NOTE}"), reverse=True):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(json.loads(note.read_text()))
+    return found
+
+
 # What the program of a release calls the unit of a command of manage.py.
 MANAGE_UNIT = re.compile(r"switchyard-manage-([0-9a-f]+)-")
 
@@ -159,6 +189,14 @@ def environments(layout: Layout) -> list[str]:
     """The names of the environments that are on the host."""
     folder = layout.etc / "env"
     return sorted(path.stem for path in folder.glob("*.env")) if folder.is_dir() else []
+
+
+def restoring(layout: Layout) -> str:
+    """The backup that a restore was about to bring back which did not come to its end; empty where there is none."""
+    try:
+        return json.loads(layout.restoring.read_text())["backup"]
+    except (OSError, ValueError):
+        return ""
 
 
 def _undone(layout: Layout) -> str | None:
@@ -282,6 +320,7 @@ def read(
         "neighbours": sizing.neighbours(layout.site),
         "conflict": conflict(layout),
         "half_removed": is_half_removed(layout),
+        "restoring": restoring(layout),
         "missing_packages": missing_packages(packages),
         "folders_amiss": folders_amiss(layout),
         "uv": uv_version(),

@@ -15,7 +15,7 @@ AT_WORK = ("active", "activating", "deactivating", "reloading")
 
 
 class StillAtWorkError(Exception):
-    """A unit of an earlier run has not ended in the time that it was given."""
+    """A unit has not ended in the time that it was given."""
 
 
 def properties(shown: str) -> dict[str, str]:
@@ -51,6 +51,18 @@ def end(unit: str) -> None:
     """Stop what is left of an earlier run; what it made is made anew."""
     if is_active(unit):
         subprocess.run(["systemctl", "stop", unit], check=True, capture_output=True)
+
+
+def stop(patterns: list[str]) -> None:
+    """Stop units, and don't go on before they have ended."""
+    subprocess.run(["systemctl", "stop", "--", *patterns], check=False, capture_output=True)
+    left = [name for name, unit in states(patterns).items() if unit["ActiveState"] in AT_WORK]
+    if left:
+        raise StillAtWorkError(f"{', '.join(left)} can't be stopped. journalctl -u {left[0]} says why")
+
+
+def restart(unit: str) -> None:
+    subprocess.run(["systemctl", "restart", unit], check=True, capture_output=True)
 
 
 def wait_for(unit: str, seconds: float = 120) -> None:

@@ -27,9 +27,9 @@ options:
     required: true
   operation:
     description: What the history will say. V(restore) undoes the cutover before it, because another host of the site
-      could not follow.
+      could not follow. V(recovery) is a rollback together with the data of O(backup).
     type: str
-    choices: [deploy, rollback, restore]
+    choices: [deploy, rollback, recovery, restore]
     default: deploy
   explicit:
     description: Whether the user named the release, for the history.
@@ -44,6 +44,15 @@ options:
     type: list
     elements: str
     default: []
+  regained:
+    description: The migrations that are applied again with the data of a backup, for the history.
+    type: list
+    elements: str
+    default: []
+  backup:
+    description: The backup whose data was brought back, for the history.
+    type: str
+    default: ""
   edge:
     description: Path and text of nginx's files that belong to the site and not to a release; empty to leave them as
       they are.
@@ -137,10 +146,12 @@ def main() -> None:
         argument_spec={
             **lease.ARGUMENTS,
             "release": {"type": "str", "required": True},
-            "operation": {"type": "str", "choices": ["deploy", "rollback", "restore"], "default": "deploy"},
+            "operation": {"type": "str", "choices": ["deploy", "rollback", "recovery", "restore"], "default": "deploy"},
             "explicit": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "reversed": {"type": "list", "elements": "str", "default": []},
+            "regained": {"type": "list", "elements": "str", "default": []},
+            "backup": {"type": "str", "default": ""},
             "edge": {
                 "type": "list",
                 "elements": "dict",

@@ -91,6 +91,39 @@ releases:
         C(running).
       type: list
       elements: dict
+    backup:
+      description: The backup that was made before its migrations were applied; null where none was.
+      type: str
+backups:
+  description: What was saved of the databases on this host, the latest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: By which V(restore_backup) knows it.
+      type: str
+    at:
+      description: When it was made, in seconds since 1970.
+      type: float
+    why:
+      description: Before what it was made.
+      type: str
+    release:
+      description: The release whose settings named the databases.
+      type: str
+    live:
+      description: The release that was live then, and that comes back with the data; null where there was none.
+      type: str
+    pending:
+      description: The migrations that were about to be applied.
+      type: list
+    applied:
+      description: The migrations that were applied, by app.
+      type: dict
+    databases:
+      description: C(alias), C(kind), C(file), C(bytes) and C(sha256) of each database.
+      type: list
 history:
   description: The moves of the pointer and the attempts at it, oldest first.
   type: list
@@ -104,7 +137,8 @@ history:
       description: Who ran it, and where.
       type: str
     operation:
-      description: V(deploy), V(rollback), V(restore), which undid a move because another host could not follow, or
+      description: V(deploy), V(rollback), V(recovery), a rollback together with the data of a backup,
+        V(restore), which undid a move because another host could not follow, or
         V(return), by which the host itself went back from an instance that died.
       type: str
     from:
@@ -122,6 +156,12 @@ history:
     reversed:
       description: The migrations that were undone for it; null where none was.
       type: list
+    regained:
+      description: The migrations that came back with the data; null where none did.
+      type: list
+    backup:
+      description: The backup whose data came back; null where none did.
+      type: str
     seconds:
       description: How long the move took, in seconds.
       type: float
@@ -160,6 +200,7 @@ def main() -> None:
         live=found["live"],
         rollback_target=found["rollback_target"],
         releases=releases(layout, found),
+        backups=state.backups(layout),
         history=told[-module.params["history_length"] :],
         run=str(run) if run and not run.is_left_over else None,
     )
@@ -183,6 +224,7 @@ def releases(layout: Layout, found: dict) -> list[dict]:
                 {"name": layout.parts_of(unit)[1], "unit": unit, "running": unit in running}
                 for unit in processes.wanted(layout, name)
             ],
+            "backup": state.backup_of(layout, name),
         }
         for name in order
     ]

@@ -18,6 +18,11 @@ options:
     description: The identifier of a whole release on the host.
     type: str
     required: true
+  backup:
+    description: The name of the backup that was made before, for the release's record and for the message where a
+      migration fails.
+    type: str
+    default: ""
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -46,6 +51,7 @@ def main() -> None:
         argument_spec={
             **lease.ARGUMENTS,
             "release": {"type": "str", "required": True},
+            "backup": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -53,7 +59,7 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, output="")
     try:
-        output = release.migrate(Layout(module.params["site"]), module.params["release"])
+        output = release.migrate(Layout(module.params["site"]), module.params["release"], module.params["backup"])
     except (release.ReleaseError, units.StillAtWorkError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=True, output=output)

@@ -149,6 +149,11 @@ def main() -> None:
             msg=f"site_name {layout.site}: the site was removed from this host, with its releases. Deploy it with "
             "site.yml, which takes up what was kept of it."
         )
+    if unfinished := state.restoring(layout):
+        module.fail_json(
+            msg=f"{layout.site}: a restore of {unfinished} was cut off on this host. End it first, with "
+            f"playbooks/restore.yml -e restore_backup={unfinished}. Nothing was changed."
+        )
     begun = lease.begin(layout, module.params["claim"], module.exit_json, module.warn)
     try:
         result = roll_back(module, layout, begun)

@@ -281,7 +281,7 @@ def test_a_module_that_begins_on_a_lost_lease_fails_before_it_does_anything(layo
 
 
 def test_a_module_at_work_ends_when_its_lease_is_lost_and_says_why(layout, at_work, tmp_path, monkeypatch):
-    def migrate(layout, name):
+    def migrate(layout, name, backup):
         (tmp_path / "begun").touch()
         time.sleep(60)
 

@@ -17,6 +17,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     lease,
     removal,
     state,
+    units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.removal import RemovalError
@@ -346,7 +347,7 @@ def test_a_certificate_that_nobody_can_delete_is_said_before_anything_changes(la
 
 def test_an_instance_that_can_not_be_stopped_keeps_its_files(layout, machine):
     machine.stubborn = {f"shop@{R1}.service"}
-    with pytest.raises(RemovalError, match=f"shop@{R1}.service can't be stopped"):
+    with pytest.raises(units.StillAtWorkError, match=f"shop@{R1}.service can't be stopped"):
         removal.carry_out(layout, True, "ann")
     assert (layout.data / "db.sqlite3").exists()
     assert removal.found(layout) == "half"
@@ -376,7 +377,11 @@ def test_wherever_it_is_cut_off_the_next_one_ends_it(layout, machine, monkeypatc
 
         return step
 
-    for module, names in ((removal.disk, ("remove", "write", "clear")), (removal, ("_clear", "_run", "_stop"))):
+    for module, names in (
+        (removal.disk, ("remove", "write", "clear")),
+        (removal, ("_clear", "_run")),
+        (removal.units, ("stop",)),
+    ):
         for name in names:
             monkeypatch.setattr(module, name, counted(getattr(module, name)))
     for cut in itertools.count():

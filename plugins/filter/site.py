@@ -18,6 +18,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     fleet,
     listing,
     manage,
+    release_tasks,
     sandbox,
     sizing,
 )
@@ -81,6 +82,8 @@ class FilterModule:
             "instance_size": instance_size,
             "manage_problems": manage_problems,
             "nginx_path": nginx_path,
+            "release_task_problems": release_tasks.problems,
+            "release_tasks_at": release_tasks.at,
             "restore_plan": backup.plan,
             "sandbox_directives": sandbox.directives,
             "sandbox_problems": sandbox.problems,

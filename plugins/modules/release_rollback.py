@@ -58,6 +58,10 @@ options:
         description: As in M(switchyard.django.cutover).
         type: int
         default: 10
+      free:
+        description: As in M(switchyard.django.cutover).
+        type: bool
+        default: true
   successes:
     description: How many rounds of probes in a row must pass.
     type: int
@@ -134,6 +138,7 @@ def main() -> None:
                     "reason": {"type": "str", "default": ""},
                     "drain": {"type": "int", "default": 0},
                     "settle": {"type": "int", "default": 10},
+                    "free": {"type": "bool", "default": True},
                 },
             },
             "successes": {"type": "int", "default": 3},
@@ -189,7 +194,7 @@ def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
     outcome = swap.carry_out(layout, plan)
     if not outcome["moved"]:
         raise rollback.RollbackError(f"{outcome['message']}\n{target} is not live.")
-    outcome["freed"] = lease.free(layout, begun["lease"])
+    outcome["freed"] = wanted["move"]["free"] and lease.free(layout, begun["lease"])
     return {**told, "changed": started or outcome["changed"], "diff": outcome["diff"], "outcome": outcome}
 
 

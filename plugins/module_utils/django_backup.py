@@ -222,7 +222,7 @@ def client(connection: Any, program: str, *options: str) -> tuple:
 
 
 def save_postgresql(connection: Any) -> dict:
-    command, environment = client(connection, "pg_dump", "--format=custom")
+    command, environment = client(connection, "pg_dump", "--format=custom", f"--lock-wait-timeout={PATIENCE}s")
     if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
         raise Trouble("pg_dump failed")
     return {}

@@ -85,7 +85,7 @@ def in_a_terminal(host: Host, command: str, *steps: tuple[str, str], program: st
     login = ["-t", "-i", key, "-o", f"UserKnownHostsFile={known}", f"root@{host.address}"]
     pid, terminal = pty.fork()
     if not pid:
-        os.execvp("ssh", ["ssh", *login, f"{program} {command}"])
+        os.execvp("ssh", ["ssh", *login, f"{program} {command}"])  # noqa: S606
     shown, seen, until = "", 0, time.monotonic() + DEADLINE
     answers = list(steps)
     try:
@@ -232,8 +232,8 @@ def own_tasks(**failing: str) -> dict[str, Any]:
 
 
 def said(host: Host) -> list[str]:
-    lines = host.sh(f"cat {SAID} 2>/dev/null; rm -f {SAID}", check=False).splitlines()
-    return lines
+    """What the tasks have written since the last look."""
+    return host.sh(f"cat {SAID} 2>/dev/null; rm -f {SAID}", check=False).splitlines()
 
 
 def test_wrong_tasks_are_refused_before_a_host_is_asked(host: Host) -> None:

@@ -178,8 +178,8 @@ def plan(found: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
         return chosen
     host, note = next((one for one in have if one[1]["name"] == name), ("", None))
     if note is None:
-        there = "\n".join(["It has:", *(f"  {line}" for line in lines)]) if lines else "It has none."
-        return {**chosen, "problem": f"restore_backup {name} is no backup of the site. {there}\n"}
+        there = "".join(["It has:\n", *(f"  {line}\n" for line in lines)]) if lines else "It has none."
+        return {**chosen, "problem": f"restore_backup {name} is no backup of the site. {there}"}
     if not note["live"]:
         problem = f"no release was live when {name} was made, so none would serve its data."
         return {**chosen, "problem": f"{problem} {BY_HAND}"}

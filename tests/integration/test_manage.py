@@ -110,10 +110,19 @@ def test_before_the_first_deploy_there_is_nothing_to_run(host: Host) -> None:
 def test_a_command_runs_in_the_live_release_and_its_output_is_seen_without_secrets(host: Host) -> None:
     succeeded(host.play("site.yml"))
     release, user = live(host), host.sh("id -u ledger").strip()
-    told = ["say", "two words", "--variable=API_TOKEN", "--variable=EXTRA_PASSWORD", "--read"]
+    told = [
+        "say",
+        "two words",
+        "$HOME",
+        "a${HOME}$$",
+        "%n\n",
+        "--variable=API_TOKEN",
+        "--variable=EXTRA_PASSWORD",
+        "--read",
+    ]
     extra = {"manage_env": {"EXTRA_PASSWORD": PASSWORD}, "manage_input": "typed"}
     run = succeeded(manage(host, told, "-vvv", **extra))
-    assert f"words ['two words'] as {user} of {release}" in run.output
+    assert f"words ['two words', '$HOME', 'a${{HOME}}$$', '%n\\\\n'] as {user} of {release}" in run.output
     assert "API_TOKEN is '********'" in run.output
     assert "EXTRA_PASSWORD is '********'" in run.output
     assert "read 'typed'" in run.output
@@ -216,6 +225,8 @@ TASK_FILE = f"""\
 - name: The place is noted
   ansible.builtin.lineinfile:
     path: {SAID}
+    create: true
+    mode: "0666"
     line: "{{{{ release_id }}}} file {{{{ release_folder }}}} after {{{{ release_previous }}}}"
 
 - name: It fails where a test wants it to

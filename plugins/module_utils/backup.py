@@ -133,7 +133,7 @@ def _save(layout: Layout, by: str, alias: str, one: Mapping[str, Any], folder: P
     """Save one database, and see that what is on the disk is what was saved and can be read."""
     path = folder / f"{alias}.{SUFFIXES[one['kind']]}"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        told = _ask(layout, by, "save", alias, stdout=stream)
+        told = _ask(layout, by, "save", alias, one["kind"], stdout=stream)
         os.fsync(stream.fileno())
     digest = _digest(path)
     if told.get("sha256", digest) != digest:
@@ -142,7 +142,7 @@ def _save(layout: Layout, by: str, alias: str, one: Mapping[str, Any], folder: P
         )
     if one["kind"] == "postgresql":
         with path.open("rb") as saved:
-            _ask(layout, by, "verify", alias, stdin=saved)
+            _ask(layout, by, "verify", alias, one["kind"], stdin=saved)
     return {"alias": alias, "kind": one["kind"], "file": path.name, "bytes": path.stat().st_size, "sha256": digest}
 
 
@@ -264,7 +264,7 @@ def _require_undamaged(layout: Layout, name: str, one: Mapping[str, Any]) -> Non
 
 def _restore(layout: Layout, by: str, name: str, one: Mapping[str, Any]) -> None:
     with (layout.backups / name / one["file"]).open("rb") as saved:
-        _ask(layout, by, "restore", one["alias"], stdin=saved)
+        _ask(layout, by, "restore", one["alias"], one["kind"], stdin=saved)
 
 
 def _take_back(layout: Layout, by: str, present: str, done: list[str]) -> str:
@@ -301,12 +301,13 @@ def _ask(
     by: str,
     step: str,
     alias: str = "",
+    kind: str = "",
     stdin: str | IO[bytes] = "",
     stdout: IO[bytes] | None = None,
 ) -> dict[str, Any]:
     """Run django_backup with the code, environment and sandbox of a release, and return its report."""
     marker = secrets.token_hex(16)
-    question = {"marker": marker, "step": step, "alias": alias}
+    question = {"marker": marker, "step": step, "alias": alias, "kind": kind}
     program = inspect.getsource(django_backup).replace("WANTED: dict = {}", f"WANTED: dict = {question!r}", 1)
     done = release.manage(layout, by, ["-c", program], stdin=stdin, stdout=stdout, patient=True)
     said, found, answer = done.stderr.rpartition(marker)

@@ -263,6 +263,8 @@ def act() -> dict:
 
     if WANTED["step"] == "survey":
         return survey()
+    if WANTED["alias"] not in connections or connections[WANTED["alias"]].vendor != WANTED["kind"]:
+        raise Trouble(f"it was {WANTED['kind']} when it was saved, and the settings of this release have no such one")
     connection = connections[WANTED["alias"]]
     report = STEPS[WANTED["step"], connection.vendor](connection)
     return report or {}

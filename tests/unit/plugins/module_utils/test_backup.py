@@ -312,6 +312,14 @@ def test_a_backup_that_was_changed_is_refused(layout, site, saved):
     assert site.count("default") == 0
 
 
+@pytest.mark.parametrize("change", [("django.db.backends.sqlite3", "django.db.backends.dummy"), ('"stock"', '"other"')])
+def test_a_release_with_another_database_does_not_get_the_data(layout, site, saved, change):
+    settings = site.folder / "settings.py"
+    settings.write_text(settings.read_text().replace(*change, 1))
+    with pytest.raises(BackupError, match=r"(?s)it was sqlite when it was saved.*The data is as it was before"):
+        backup.restore(layout, saved, save(layout, R1) if "other" in change[1] else "")
+
+
 def test_the_host_does_not_take_the_stop_for_a_death(layout, monkeypatch):
     told = []
     monkeypatch.setattr(guard, "look_away", lambda layout: told.append("look away"))

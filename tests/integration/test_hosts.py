@@ -46,12 +46,21 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @contextlib.contextmanager
-def untouched(fleet: Fleet) -> Iterator[None]:
-    """Nothing that serves is touched, and no visitor of any host notices."""
-    before = fleet.serving()
+def unnoticed(fleet: Fleet) -> Iterator[None]:
+    """No visitor of any host notices anything, and at the end the same releases serve."""
+    before = fleet.live()
     with fleet.under_load() as failures:
         yield
     assert failures == dict.fromkeys(NAMES, [])
+    assert fleet.live() == before
+
+
+@contextlib.contextmanager
+def untouched(fleet: Fleet) -> Iterator[None]:
+    """And the same processes do."""
+    before = fleet.serving()
+    with unnoticed(fleet):
+        yield
     assert fleet.serving() == before
 
 
@@ -109,7 +118,7 @@ def test_where_one_fails_at_the_gate_none_moves(fleet: Fleet) -> None:
 
 def test_where_the_third_can_not_move_the_first_two_are_taken_back(fleet: Fleet) -> None:
     fleet["web3"].sh(RIVAL)
-    with untouched(fleet):
+    with unnoticed(fleet):
         refused(fleet.deploy(3), f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web2 was taken back: ")
     for name, how in (("web1", "restore"), ("web2", "restore"), ("web3", "deploy")):
         assert fleets.history(fleet[name])[-1]["operation"] == how
@@ -119,7 +128,7 @@ def test_where_one_of_a_batch_can_not_move_the_next_batch_is_not_touched(fleet: 
     fleet["web3"].sh(f"rm {NEIGHBOUR}")
     fleet["web2"].sh(RIVAL)
     before = fleets.history(fleet["web3"])
-    with untouched(fleet):
+    with unnoticed(fleet):
         run = fleet.deploy(4, site_batch=1)
         refused(run, f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web3 was not touched: ")
     assert fleets.history(fleet["web3"]) == before
@@ -270,7 +279,7 @@ def test_a_rollback_goes_in_batches_and_a_host_that_can_not_follow_keeps_all_whe
     before = fleet.live()
     target = next(e["from"] for e in fleets.history(fleet["web1"])[::-1] if e["phase"] == "outcome")
     fleet["web2"].sh(RIVAL)
-    with untouched(fleet):
+    with unnoticed(fleet):
         run = fleet.roll_back(rollback_to=target, site_batch=1)
         refused(run, f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web3 was not touched: ")
     fleet["web2"].sh(f"rm {NEIGHBOUR}")

@@ -44,7 +44,7 @@ SCRIPT = """
 const fs = require("fs");
 console.log("the token is", process.env.NPM_TOKEN);
 if (fs.existsSync("broken")) process.exit(3);
-const made = JSON.stringify(fs.readFileSync("part/made.txt", "utf8"));
+const made = JSON.stringify(fs.readFileSync("node_modules/part/made.txt", "utf8"));
 fs.writeFileSync("board/static/board/built.js", `console.log(${made})`);
 """
 PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "Note"\nmsgstr "Zettel"\n'

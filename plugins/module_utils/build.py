@@ -30,7 +30,8 @@ PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # npm counts the processors in /proc/cpuinfo, and never ends where it finds none.
-LOOSER = ("ProcSubset=all",)
+# Vue's, and whatever else starts a server to build by, lists the network's interfaces first.
+LOOSER = ("ProcSubset=all", "RestrictAddressFamilies=AF_NETLINK")
 LAST_LINES = 30
 
 

@@ -192,7 +192,8 @@ CAUSES: Mapping[str, Cause] = {
         Cause(
             "missing_static",
             "a static file is not in the manifest",
-            "Run collectstatic, or correct the name in the template.",
+            "Correct the name in the template, run collectstatic, or have the build make the file first; in a site of "
+            "this collection, by release_build_commands.",
         ),
         Cause("exception", "the application raises an exception", "Its traceback is in the journal."),
         # What nginx refuses by itself

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from controller import ROOT, Host, Run
 
 DOMAIN = "depot.example.org"
 TASKS = 200
-WORKER = "celery -A depot worker --concurrency 8"
+WORKER = "celery -A depot worker --concurrency 4"
 BEAT = {"command": "celery -A depot beat -s /srv/depot/data/celerybeat-schedule", "singleton": True}
 CHIME = {"command": "manage.py chime", "schedule": "*:*:0/2"}
 # Each tick tells when it was sent and by which process; so much the clocks of two processes may seem to differ.
@@ -71,10 +72,14 @@ def notes(host: Host, what: str) -> list[str]:
 
 
 def units(host: Host, *states: str) -> set[str]:
-    """What of the site is at work, without the site's name."""
+    """What of the site is at work, without the site's name and the timer's job, which comes and goes."""
     wanted = ",".join(states or ("active", "activating"))
     listed = host.sh(f"systemctl list-units --plain --no-legend --all --state={wanted} 'depot@*' | cut -d' ' -f1")
-    return {name.removeprefix("depot@") for name in listed.split()}
+    return {name.removeprefix("depot@") for name in listed.split() if not name.endswith("-chime.service")}
+
+
+def instances(host: Host) -> set[str]:
+    return {name for name in units(host) if "-" not in name}
 
 
 def beside(release: str) -> set[str]:
@@ -101,7 +106,7 @@ def send(host: Host, first: int) -> None:
 
 
 def all_done_once(host: Host, first: int) -> set[str]:
-    """Wait for the tasks; say which releases have done them."""
+    """Wait for the tasks, and say which releases have done them."""
     expected = set(range(first, first + TASKS))
 
     def done(what: str) -> list[list[str]]:
@@ -113,6 +118,17 @@ def all_done_once(host: Host, first: int) -> set[str]:
         counted = collections.Counter(int(number) for number, _release in done(what))
         assert counted == collections.Counter(expected), f"{what}: lost or done twice"
     return {release for _number, release in done("done")}
+
+
+def done_over(host: Host, playbook: str, first: int) -> set[str]:
+    """Send the tasks a moment before the cutover of a run, while its instance passes the gate; see each done once."""
+    until(lambda: len(instances(host)) == 1, 60, lambda: instances(host))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(host.play, playbook)
+        until(lambda: len(instances(host)) == 2 or run.done(), 240, lambda: "no new instance")
+        send(host, first)
+        succeeded(run.result())
+    return all_done_once(host, first)
 
 
 def never_two(host: Host) -> list[str]:
@@ -162,21 +178,17 @@ def test_no_task_is_lost_or_done_twice_by_a_deploy_and_a_rollback(
     before = live(host)
     version(source, "two")
     with host.under_load("/health/", DOMAIN) as failures:
-        send(host, 1000)
-        succeeded(host.play("site.yml"))
+        deployed = done_over(host, "site.yml", 1000)
         after = live(host)
-        deployed = all_done_once(host, 1000)
         chimes = len(notes(host, "chimes"))
-        send(host, 2000)
-        succeeded(host.play("rollback.yml"))
-        returned = all_done_once(host, 2000)
+        returned = done_over(host, "rollback.yml", 2000)
     assert failures == []
     assert live(host) == before != after
-    say(f"{2 * TASKS} tasks, each once; the deploy's by {len(deployed)} releases, the rollback's by {len(returned)}")
-    assert before in returned and after in returned
+    say(f"{2 * TASKS} tasks, each once, in flight over a deploy and a rollback")
+    assert deployed == returned == {before, after}, "they were not in flight at the cutover"
     until(
         lambda: units(host, "active", "activating", "deactivating") == {f"{before}.service", *beside(before)},
-        30,
+        60,
         lambda: units(host, "active", "activating", "deactivating"),
     )
     assert never_two(host)[-3:] == [before, after, before]

@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import edge_variables, fleet, listing, sandbox, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    edge_variables,
+    fleet,
+    listing,
+    sandbox,
+    services,
+    sizing,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # What means itself in a regular expression, and in quotes of nginx's configuration.
@@ -57,6 +64,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "access_rules": services.access_rules,
             "batch_problems": fleet.batch_problems,
             "batches": fleet.batches,
             "cutover_stragglers": fleet.stragglers,
@@ -65,6 +73,7 @@ class FilterModule:
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,
+            "listen_addresses": services.listening,
             "nginx_path": nginx_path,
             "sandbox_directives": sandbox.directives,
             "sandbox_problems": sandbox.problems,

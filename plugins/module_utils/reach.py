@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import django_services, masking, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, django_services, masking, sandbox
 
 # The seconds in which each has to answer.
 SECONDS = 5
@@ -59,7 +59,11 @@ def problems(
     _before, found, answer = done.stdout.rpartition(marker)
     if not found:
         said = masking.mask(f"{done.stdout}\n{done.stderr}", variables).strip()[-2000:]
-        return [f"The release could not be asked what it reaches (the process ended with {done.rc}):\n{said}"]
+        cause = diagnosis.of_output(said)
+        return [
+            (f"{cause}\n" if cause else "")
+            + f"The release could not be asked what it reaches (the process ended with {done.rc}):\n{said}"
+        ]
     failures, _end = json.JSONDecoder().raw_decode(answer)
     return [_in_words(one, variables, host) for one in failures]
 

@@ -182,6 +182,7 @@ def test_a_site_has_its_database_and_its_redis_on_another_host_and_no_password_s
         for name in ("DATABASE_URL", "REDIS_URL")
     }
     assert len(words) == 2
+    assert "SCRAM-SHA-256$" not in run.output
     for word in words:
         assert len(word) == 64
         assert word not in run.output
@@ -227,7 +228,12 @@ def test_a_second_site_shares_the_host_and_reads_nothing_of_the_first(town: Town
     refused = town.deploy(town.web1, **second)
     assert refused.rc != 0
     assert "redis_port 6379: on db1 that port is taken by /etc/redis/redis-far.conf" in refused.output
-    run = town.deploy(town.web1, **second, redis_port=6380, site_database_variables=PARTS)
+    second |= {"redis_port": 6380, "site_database_variables": PARTS}
+    before = town.db1.fingerprint()
+    run = town.deploy(town.web1, "--check", "--diff", **second)
+    assert run.rc == 0, run.output
+    assert town.db1.fingerprint() == before
+    run = town.deploy(town.web1, **second)
     assert run.rc == 0, run.output
     status, _headers, body = town.web1.get("/telegrams/?text=mine", "second.example.org")
     assert (status, json.loads(body)["kept"], json.loads(body)["ssl"]) == (200, ["mine"], True)

@@ -28,6 +28,7 @@ venv: .venv/dev ## have all tools for lint and tests in .venv
 .venv/dev: requirements-dev.txt .venv/created
 	@echo "installing requirements-dev.txt into .venv …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@$(BIN)/python testbed/collection.py community.postgresql
 	@touch .venv/demo $@
 
 .venv/demo: requirements-dev.txt .venv/created

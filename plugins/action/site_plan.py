@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import module_loader
 from ansible_collections.switchyard.django.plugins.module_utils import (
     build,
     plan,
     process_variables,
     requirements,
+    services,
     source,
     timing,
 )
@@ -60,6 +63,14 @@ class ActionModule(ActionBase):
                 "scheme": {"type": "str", "default": "http"},
                 "serve_mode": {"type": "str", "default": ""},
                 "hosts": {"type": "list", "elements": "str", "default": []},
+                "site_database": {"type": "raw", "default": "sqlite"},
+                "site_database_host": {"type": "str", "default": ""},
+                "site_database_variables": {"type": "raw", "default": {"DATABASE_URL": "url"}},
+                "site_redis": {"type": "raw", "default": False},
+                "site_redis_host": {"type": "str", "default": ""},
+                "site_redis_variables": {"type": "raw", "default": {"REDIS_URL": "url"}},
+                "postgresql_port": {"type": "raw", "default": 5432},
+                "redis_port": {"type": "raw", "default": 6379},
                 "base": {"type": "path", "required": True},
             }
         )
@@ -67,7 +78,9 @@ class ActionModule(ActionBase):
         times, contradictions = timing.plan(variables)
         processes, wrong = process_variables.read(variables, variables["hosts"])
         self._refuse([*plan.problems(variables), *build.problems(variables), *contradictions, *wrong])
-        problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]))
+        problems, placed = services.place(variables, variables["hosts"], _addresses(task_vars or {}))
+        self._refuse([*problems, *_missing_collections(placed)])
+        problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]), placed)
         self._refuse(problems)
         try:
             found = source.resolve(
@@ -101,6 +114,7 @@ class ActionModule(ActionBase):
             times=asdict(times) if times else {},
             processes=[asdict(process) for process in processes],
             requirements={"kind": wanted.kind, "files": wanted.files},
+            services=placed,
         )
         return result
 
@@ -112,3 +126,23 @@ class ActionModule(ActionBase):
 
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "switchyard"
+
+
+def _addresses(task_vars: Mapping[str, Any]) -> dict[str, str]:
+    """How the hosts of the inventory are reached: by site_address, or else as Ansible reaches them."""
+    hosts = task_vars.get("hostvars", {})
+    return {name: hosts[name].get("site_address") or hosts[name].get("ansible_host") or name for name in hosts}
+
+
+# What a role is made of that ansible-core doesn't have: kind of service -> a module, and where it comes from.
+NEEDED = {"postgresql": ("community.postgresql.postgresql_user", "community.postgresql")}
+
+
+def _missing_collections(placed: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for kind in sorted({one["kind"] for one in placed.values() if one}):
+        module, collection = NEEDED.get(kind, ("", ""))
+        if module and not module_loader.find_plugin_with_context(module).resolved:
+            yield (
+                f"{kind} is set up by modules of the collection {collection}, which this machine does not have. "
+                f"Install it: ansible-galaxy collection install {collection}"
+            )

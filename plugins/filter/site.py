@@ -20,6 +20,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     manage,
     release_tasks,
     sandbox,
+    services,
     sizing,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -72,6 +73,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "access_rules": services.access_rules,
             "batch_problems": fleet.batch_problems,
             "batches": fleet.batches,
             "cutover_stragglers": fleet.stragglers,
@@ -80,6 +82,7 @@ class FilterModule:
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,
+            "listen_addresses": services.listening,
             "manage_problems": manage_problems,
             "nginx_path": nginx_path,
             "release_task_problems": release_tasks.problems,

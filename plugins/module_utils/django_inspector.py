@@ -86,6 +86,10 @@ def settings_in_force() -> dict:
         "MEDIA_URL": str(settings.MEDIA_URL or ""),
         "MEDIA_ROOT": os.path.abspath(str(settings.MEDIA_ROOT)) if settings.MEDIA_ROOT else "",
         "DATABASES": databases,
+        "CACHES": {alias: str(one.get("BACKEND", "")) for alias, one in settings.CACHES.items()},
+        "CHANNEL_LAYERS": {
+            alias: str(one.get("BACKEND", "")) for alias, one in getattr(settings, "CHANNEL_LAYERS", {}).items()
+        },
         "SECURE_SSL_REDIRECT": bool(settings.SECURE_SSL_REDIRECT),
         "SECURE_PROXY_SSL_HEADER": list(settings.SECURE_PROXY_SSL_HEADER or []),
         "CSRF_TRUSTED_ORIGINS": [str(origin) for origin in settings.CSRF_TRUSTED_ORIGINS],

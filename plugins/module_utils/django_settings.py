@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, sizing
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, services, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header, https_origins
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
@@ -228,11 +228,7 @@ def _hidden_by(folder: str, code: str, layout: Layout) -> str:
 def _judge_databases(verdict: Verdict, settings: Mapping[str, Any], layout: Layout, hosts: int) -> None:
     sqlite = {alias: one for alias, one in settings["DATABASES"].items() if "sqlite" in one["engine"]}
     if hosts > 1:
-        verdict.problems += [
-            f"DATABASES[{alias!r}] is SQLite, which one host alone can have, but the site has {hosts} hosts. "
-            "Use PostgreSQL, or one host"
-            for alias in sqlite
-        ]
+        verdict.problems += [services.sqlite_refusal(f"DATABASES[{alias!r}]", hosts) for alias in sqlite]
     lasting = f"{layout.data}/"
     passing = {alias: one["name"] for alias, one in sqlite.items() if not one["name"].startswith(lasting)}
     for alias, name in passing.items():

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk
+from ansible_collections.switchyard.django.plugins.module_utils import disk, services
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SECRET_KEY_NAMES = ("SECRET_KEY", "DJANGO_SECRET_KEY")
@@ -77,16 +77,25 @@ def given(site_env: str) -> dict[str, str]:
 
 
 def with_defaults(
-    variables: Mapping[str, str], domains: list[str], layout: Layout, scheme: str = "http"
+    variables: Mapping[str, str],
+    domains: list[str],
+    layout: Layout,
+    scheme: str = "http",
+    beside: services.Services = services.NONE,
+    key: str = "",
 ) -> dict[str, str]:
-    """The user's variables, and the usual names of what follows from the site where the user has none of them."""
+    """The user's variables, and the usual names of what follows from the site where the user has none of them.
+
+    :param beside: the services that the site uses
+    :param key: the identity key of the site's secrets, where a service needs a password
+    """
     hosts = [host_header(domain) for domain in domains]
     composed = dict.fromkeys(ALLOWED_HOSTS_NAMES, ",".join(hosts))
     if scheme == "https":
         composed |= dict.fromkeys(TRUSTED_ORIGINS_NAMES, ",".join(https_origins(domains)))
-    if not any(DATABASE_NAMES.match(name) for name in variables):
+    if not beside.database and not any(DATABASE_NAMES.match(name) for name in variables):
         composed["DATABASE_URL"] = default_database(layout)
-    return {**composed, **variables}
+    return {**composed, **beside.told(layout.site, key), **variables}
 
 
 def default_database(layout: Layout) -> str:

@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, guard, host_program, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    diagnosis,
+    guard,
+    host_program,
+    reach,
+    sandbox,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
     Check,
     HttpCheck,
@@ -22,6 +30,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.health_probe imp
     probe,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.module_utils.release import manage, variables_of
 from ansible_collections.switchyard.django.plugins.module_utils.unit_watch import UnitWatch
 
 # By this header the edge tells who asks from the host itself which release answered.
@@ -96,19 +105,41 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
-    report = ask(target_of(layout, manifest), checks(manifest["gate"], release=release), limits, UnitWatch(unit))
-    if report.ok:
+    # While the instance starts.
+    unreached = _unreached(layout, release, manifest)
+    report = (
+        None
+        if unreached
+        else ask(target_of(layout, manifest), checks(manifest["gate"], release=release), limits, UnitWatch(unit))
+    )
+    if report and report.ok:
         message = f"{len(report.attempts)} probes, {report.latency_ms['median']:.0f} ms"
         try:
             guard.let_end(layout, release, UNCLAIMED)
         except (OSError, host_program.ProgramError) as problem:
             message += f"; nobody ends it where no cutover comes: {problem}"
         return Passed(True, not running, message)
-    message = explain(layout, release, since, report)
+    message = explain(layout, release, since, report) if report else f"{unreached}\n{_refused(release)}"
     if not running:
         subprocess.run(["systemctl", "stop", unit], check=False)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
     return Passed(False, not running, message)
+
+
+def _unreached(layout: Layout, release: str, manifest: Mapping[str, Any]) -> str:
+    """Which databases, caches and channel layers the release does not reach from here, in its own environment."""
+    reaches = manifest.get("reaches", {})
+    if not reaches:
+        return ""
+
+    def run(program: str) -> sandbox.Result:
+        return manage(layout, release, ["-"], stdin=program, purpose="reach", limit=reach.LIMIT)
+
+    return "\n".join(reach.problems(reaches, run, variables_of(layout, release), platform.node()))
+
+
+def _refused(release: str) -> str:
+    return f"{release} did not pass its gate; nothing that is live was touched."
 
 
 def explain(layout: Layout, release: str, since: float, report: Report) -> str:
@@ -117,7 +148,7 @@ def explain(layout: Layout, release: str, since: float, report: Report) -> str:
     An answer that stays until somebody mends it, such as 404, speaks for itself; else the journal knows more.
     """
     unit = layout.unit(release)
-    refused = f"{release} did not pass its gate; nothing that is live was touched."
+    refused = _refused(release)
     met = f"{report.check or unit}: {report.failure}: {report.evidence}"
     found = "" if report.lasts else diagnosis.in_words(unit, since)
     journal = f"journalctl -u {unit} has all of it."

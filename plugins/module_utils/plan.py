@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +22,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     environment,
     process_variables,
     requirements,
+    services,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
 
@@ -107,8 +110,13 @@ def _is_address(text: str) -> bool:
     return "%" not in text  # behind it anything may stand
 
 
-def judge_environment(variables: Mapping[str, Any], layout: Layout) -> tuple[list[str], list[str]]:
-    """What is wrong with site_env, and what may be; never a value."""
+def judge_environment(
+    variables: Mapping[str, Any], layout: Layout, placed: Mapping[str, Any] | None = None
+) -> tuple[list[str], list[str]]:
+    """What is wrong with site_env, and what may be; never a value.
+
+    :param placed: what `services.place` has found
+    """
     schema, broken = env_schema.read(variables["site_env_schema"])
     if broken:
         return [f"site_env_schema: {problem}" for problem in broken], []
@@ -127,7 +135,11 @@ def judge_environment(variables: Mapping[str, Any], layout: Layout) -> tuple[lis
         env_file.render(given)
     except ValueError as problem:
         return [*found, f"site_env: {problem}"], []
-    composed = environment.with_defaults(given, variables["site_domains"], layout, variables["scheme"])
+    beside = services.read(json.dumps({"found": placed or {}, "urls": services.urls(variables)}))
+    # The site's own key never comes to the controller: this one stands for it.
+    composed = environment.with_defaults(
+        given, variables["site_domains"], layout, variables["scheme"], beside, secrets.token_hex(32)
+    )
     hosts = [environment.host_header(domain) for domain in variables["site_domains"]]
     judged = [
         *django_environment.judge_django(composed, hosts),

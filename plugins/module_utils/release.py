@@ -31,6 +31,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     ownership,
     ports,
     processes,
+    reach,
     sandbox,
     units,
 )
@@ -225,13 +226,15 @@ def manage(
     stdin: str | IO[bytes] = "",
     stdout: IO[bytes] | None = None,
     patient: bool = False,
+    purpose: str = "migrate",
+    limit: int = 4 * 3600,
 ) -> sandbox.Result:
     """Run the Python of a whole release as its unit would, to completion."""
     manifest = json.loads(layout.manifest(release).read_text())
     told = python_environment(layout, release, manifest["root"], manifest["settings_module"], manifest["commit"] or "")
     return sandbox.run(
         layout,
-        "migrate",
+        purpose,
         [layout.venv(manifest["venv"]) / "bin/python", *arguments],
         cwd=layout.code(release) / manifest["root"],
         environment_file=layout.environment(manifest["environment"]),
@@ -241,7 +244,7 @@ def manage(
         stdin=stdin,
         stdout=stdout,
         patient=patient,
-        limit=4 * 3600,
+        limit=limit,
     )
 
 
@@ -360,6 +363,7 @@ def record(layout: Layout, wanted: Wanted, report: Mapping[str, Any]) -> dict[st
         "port": port,
         "settings": {name: settings[name] for name in ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT")},
         "migrations": report["migrations"],
+        "reaches": reach.beyond_the_host(settings),
         "files": {name: disk.digest(text, 16) for name, text in rendered.items()},
     }
     _finish(layout, manifest)

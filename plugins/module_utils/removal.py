@@ -187,7 +187,10 @@ def describe(layout: Layout, what: str, removal: Removal, done: bool) -> list[st
         told.append(f"site.yml with site_name={site} takes it up again.")
         told.append(f"playbooks/remove.yml with -e site_name={site} -e remove_data=true removes it, too.")
     elif removal.gone:
-        told.append("The journal and a database on another machine or in a server's hands are left as they are.")
+        told.append(
+            "The journal and what a server holds, such as PostgreSQL or Redis, are left as they are. docs/services.md "
+            "says how that is dropped."
+        )
     return told
 
 

@@ -19,7 +19,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import environment, history, locks, sizing, units
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    environment,
+    history,
+    locks,
+    services,
+    sizing,
+    units,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES, TMPFILES, UV, Layout
 
 
@@ -296,6 +303,7 @@ def read(
     packages: list[str],
     inputs: str | None,
     scheme: str = "http",
+    beside: services.Services = services.NONE,
 ) -> dict[str, Any]:
     """Everything that a deploy or a rollback decides on.
 
@@ -303,11 +311,12 @@ def read(
     :param packages: Debian packages that the host should have
     :param inputs: the digest of the requirements whose lock is asked for
     :param scheme: how visitors come
+    :param beside: the services that the site uses
     """
     site_secrets = environment.load(layout)
     digest = None
     if site_secrets:
-        composed = environment.with_defaults(variables, domains, layout, scheme)
+        composed = environment.with_defaults(variables, domains, layout, scheme, beside, site_secrets.identity_key)
         digest = environment.digest(environment.with_secret_key(composed, site_secrets), site_secrets)
     return {
         "systemd": Path("/run/systemd/system").is_dir(),

@@ -31,6 +31,10 @@ options:
     type: str
     choices: [http, https]
     default: http
+  services:
+    description: The services that the site uses, as M(switchyard.django.site_state) takes them.
+    type: str
+    default: "{}"
   secrets:
     description:
       - The secrets of another host of the site, as RV(secrets) returned them there.
@@ -63,7 +67,7 @@ secrets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, environment, lease
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, environment, lease, services
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -74,6 +78,7 @@ def main() -> None:
             "variables": {"type": "str", "required": True, "no_log": True},
             "domains": {"type": "list", "elements": "str", "required": True},
             "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+            "services": {"type": "str", "default": "{}", "no_log": True},
             "secrets": {"type": "str", "no_log": True},
             "share": {"type": "bool", "default": False},
         },
@@ -89,7 +94,14 @@ def main() -> None:
         if not module.check_mode:
             environment.save(layout, site_secrets)
     variables = environment.given(module.params["variables"])
-    composed = environment.with_defaults(variables, module.params["domains"], layout, module.params["scheme"])
+    composed = environment.with_defaults(
+        variables,
+        module.params["domains"],
+        layout,
+        module.params["scheme"],
+        services.read(module.params["services"]),
+        site_secrets.identity_key,
+    )
     complete = environment.with_secret_key(composed, site_secrets)
     digest = environment.digest(complete, site_secrets)
     path = layout.environment(digest)

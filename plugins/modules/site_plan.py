@@ -128,6 +128,38 @@ options:
     type: list
     elements: str
     default: []
+  site_database:
+    description: V(sqlite), V(postgresql) or a URL, which is returned and shown nowhere.
+    type: raw
+    default: sqlite
+  site_database_host:
+    description: The host of the inventory on which PostgreSQL is set up; empty for the site's only host.
+    type: str
+    default: ""
+  site_database_variables:
+    description: By which environment variables the site is told of its database, a dictionary.
+    type: raw
+    default: {DATABASE_URL: url}
+  site_redis:
+    description: Whether the site has a Redis, or its URL, which is returned and shown nowhere.
+    type: raw
+    default: false
+  site_redis_host:
+    description: The host of the inventory on which Redis is set up; empty for the site's only host.
+    type: str
+    default: ""
+  site_redis_variables:
+    description: By which environment variables the site is told of its Redis, a dictionary.
+    type: raw
+    default: {REDIS_URL: url}
+  postgresql_port:
+    description: The port of PostgreSQL.
+    type: raw
+    default: 5432
+  redis_port:
+    description: The port of the site's Redis.
+    type: raw
+    default: 6379
   base:
     description: The folder from which a relative O(site_source) is meant.
     type: path
@@ -193,6 +225,11 @@ processes:
   returned: success
 requirements:
   description: The kind of the project's requirements and the text of its files.
+  type: dict
+  returned: success
+services:
+  description: For V(database) and V(redis) the kind of the service, its host, address and port, and the environment
+    variables that tell of it; empty where the site has none. Nothing of it is secret.
   type: dict
   returned: success
 """

@@ -35,6 +35,21 @@ options:
     type: str
     choices: [http, https]
     default: http
+  services:
+    description:
+      - The services that the site uses, as JSON. V(found) is what M(switchyard.django.site_plan) returned of them,
+        V(urls) has the URLs that the user gave. No value is returned.
+    type: str
+    default: "{}"
+  reach:
+    description: The addresses of services, to see how this host comes to them.
+    type: list
+    elements: str
+    default: []
+  address:
+    description: By which this host comes to them; empty to take the one that the system takes.
+    type: str
+    default: ""
   packages:
     description: Debian packages that should be installed.
     type: list
@@ -117,6 +132,10 @@ state:
     rollback_target:
       description: The release that a rollback goes back to, or null.
       type: str
+    reached:
+      description: For each of O(reach) C(to), its address, C(from), by which this host comes there, and the
+        C(problem), if any.
+      type: dict
     certificate:
       description: Of the certificate that O(tls) names, its C(problem), which is why it can't work, with the way out,
         a C(warning), and why something is C(due), all empty where there is nothing to say; and the paths C(certificate)
@@ -127,12 +146,14 @@ state:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import (
     certificate,
+    data_host,
     edge,
     environment,
     lease,
     nginx_service,
     processes,
     sandbox,
+    services,
     state,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -149,6 +170,9 @@ def main() -> None:
             "variables": {"type": "str", "default": "{}", "no_log": True},
             "domains": {"type": "list", "elements": "str", "default": []},
             "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+            "services": {"type": "str", "default": "{}", "no_log": True},
+            "reach": {"type": "list", "elements": "str", "default": []},
+            "address": {"type": "str", "default": ""},
             "packages": {"type": "list", "elements": "str", "default": []},
             "worker_connections": {"type": "int", "default": 0},
             "bind": {"type": "str", "default": ""},
@@ -166,7 +190,9 @@ def main() -> None:
         Requirements(**wanted["requirements"]).digest(wanted["server_packages"]) if wanted["requirements"] else None
     )
     variables = environment.given(wanted["variables"])
-    found = state.read(layout, variables, wanted["domains"], wanted["packages"], inputs, wanted["scheme"])
+    beside = services.read(wanted["services"])
+    found = state.read(layout, variables, wanted["domains"], wanted["packages"], inputs, wanted["scheme"], beside)
+    found["reached"] = {one: data_host.way_to(one, wanted["address"]) for one in wanted["reach"]}
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
     found["nginx_refuses"] = nginx_service.refused_already(layout, and_ours=False)
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])

@@ -282,7 +282,11 @@ def imports(path):
 @pytest.mark.parametrize("path", MODULE_UTILS, ids=lambda path: path.name)
 def test_what_runs_on_a_host_needs_the_standard_library_alone(path):
     # They run in the release's own venv, where Django is.
-    allowed = {"django"} if path.name in ("django_inspector.py", "django_reversal.py", "django_backup.py") else set()
+    allowed = (
+        {"django"}
+        if path.name in ("django_inspector.py", "django_reversal.py", "django_backup.py", "django_services.py")
+        else set()
+    )
     for name in imports(path):
         top = name.partition(".")[0]
         assert top in sys.stdlib_module_names or top in allowed or name.startswith(OWN), (
@@ -290,7 +294,9 @@ def test_what_runs_on_a_host_needs_the_standard_library_alone(path):
         )
 
 
-@pytest.mark.parametrize("name", ["django_inspector.py", "django_reversal.py", "django_backup.py"])
+@pytest.mark.parametrize(
+    "name", ["django_inspector.py", "django_reversal.py", "django_backup.py", "django_services.py"]
+)
 def test_what_travels_as_text_imports_nothing_of_the_collection(name):
     path = ROOT / "plugins/module_utils" / name
     assert not [one for one in imports(path) if one.startswith("ansible")]

@@ -145,6 +145,8 @@ def test_what_is_in_force_is_reported(project):
         "DATABASES": {
             "default": {"engine": "django.db.backends.sqlite3", "name": str(project.folder / "db.sqlite3")},
         },
+        "CACHES": {"default": "django.core.cache.backends.locmem.LocMemCache"},
+        "CHANNEL_LAYERS": {},
         "SECURE_SSL_REDIRECT": False,
         "SECURE_PROXY_SSL_HEADER": [],
         "CSRF_TRUSTED_ORIGINS": [],

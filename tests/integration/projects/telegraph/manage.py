@@ -1,0 +1,10 @@
+#!/usr/bin/env python
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telegraph.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)

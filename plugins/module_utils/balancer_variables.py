@@ -85,7 +85,7 @@ def _group_problems(variables: Mapping[str, Any]) -> list[str]:
 def _host_problems(host: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterable[str]:
     name, address, port = host["name"], str(host["address"]), str(host["port"])
     if not SERVER.fullmatch(name):
-        yield f"HAProxy can't name a server {name!r}. Give the host a name of letters, digits and . _ - in the inventory"
+        yield f"HAProxy can't call a host {name!r}. Name it by letters, digits and . _ - in the inventory"
     if not ADDRESS.fullmatch(address) or _is_its_own(address):
         yield (
             f"balancer_address {address} of {name} is nothing that the balancer could ask. Give the address or the "
@@ -123,7 +123,10 @@ def _certificate_problems(variables: Mapping[str, Any]) -> Iterable[str]:
     if not path:
         return
     if not text:
-        yield f"balancer_certificate {path} is no file on the controller. A relative path is meant from the inventory's folder"
+        yield (
+            f"balancer_certificate {path} is no file on the controller. A relative path is meant from the inventory's "
+            "folder"
+        )
     elif CERTIFICATE_BEGINS not in text or not KEY_BEGINS.search(text):
         yield (
             f"balancer_certificate {path} must have the certificate, those of the authorities between, and the private "
@@ -132,7 +135,7 @@ def _certificate_problems(variables: Mapping[str, Any]) -> Iterable[str]:
     elif LOCKED_KEY.search(text):
         yield f"balancer_certificate {path} has a key with a passphrase, which HAProxy could not ask for. Take that off"
     if str(variables["balancer_port"]) == str(variables["balancer_tls_port"]):
-        yield f"balancer_tls_port {variables['balancer_tls_port']} is balancer_port as well. Choose another, for example 443"
+        yield f"balancer_tls_port {variables['balancer_tls_port']} is balancer_port as well. Choose another, like 443"
 
 
 def _move_problems(variables: Mapping[str, Any]) -> Iterable[str]:
@@ -141,6 +144,6 @@ def _move_problems(variables: Mapping[str, Any]) -> Iterable[str]:
     for variable, names in moves.items():
         for name in names:
             if name not in known:
-                yield f"{variable} {name} is no host of site_group {variables['site_group']}, which has {', '.join(known)}"
+                yield f"{variable} {name} is no host of site_group {variables['site_group']}: {', '.join(known)}"
     for name in set(moves["balancer_out"]).intersection(moves["balancer_in"]):
         yield f"balancer_out and balancer_in both name {name}. Take one of them out"

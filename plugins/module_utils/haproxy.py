@@ -38,7 +38,7 @@ DIGEST = "@DIGEST@"
 STATES_FORMAT = "1"
 # What somebody decided, forced maintenance or forced drain; everything else HAProxy finds out by itself.
 FORCED = 0x01 | 0x08
-OUT = ("drain", "maint")
+SERVER_LINE = re.compile(r"^ +server (\S+) \S+:([0-9]+)$", re.MULTILINE)
 SERVING = ("up", "unchecked")
 ANSWER_SECONDS = 5.0
 RELOAD_SECONDS = 15.0
@@ -82,8 +82,8 @@ def foreign(site: str) -> str:
     ours = OURS.match(text or "")
     if ours and ours["site"] != site:
         return (
-            f"{HAPROXY_CONFIGURATION} balances the site {ours['site']}, and one balancer has one site. Put {site} behind "
-            "another host, or remove that file"
+            f"{HAPROXY_CONFIGURATION} balances the site {ours['site']}, and one balancer has one site. Put {site} "
+            "behind another host, or remove that file"
         )
     if text is None or ours or hashlib.md5(text.encode()).hexdigest() == _of_the_distribution():  # noqa: S324
         return ""
@@ -123,7 +123,7 @@ def is_in_force(wanted: Wanted) -> bool:
 def enforce(wanted: Wanted) -> None:
     """Put it in place and have HAProxy take it up; what was there before comes back where it doesn't."""
     before = {path: disk.text_of(path) for path in wanted.files}
-    keep_decisions(wanted.site)
+    keep_decisions(wanted.site, wanted.configuration)
     _put(wanted.files)
     told = _take_up(wanted.digest)
     if told:
@@ -159,6 +159,8 @@ def _take_up(digest: str) -> str:
         check=False,
     )
     lines = [line for line in journal.stdout.splitlines() if "[ALERT]" in line]
+    if any("cannot bind" in line for line in lines):
+        lines.append("Another program has that port, which is balancer_port or balancer_tls_port. See: ss -ltnp")
     return "\n".join(lines) or said.stderr.strip() or journal.stdout.strip()
 
 
@@ -210,27 +212,34 @@ def runs() -> bool:
 class Server:
     """A host behind the balancer.
 
-    :param state: up, down, drain, maint or unchecked, as HAProxy has it
+    :param state: up, down, drain, maint or unchecked, as HAProxy has it; one that is out may be down, too
+    :param out: whether somebody took it out
     :param sessions: the requests and WebSockets that it serves at this moment
     :param check: what the last health check found, in HAProxy's words
     """
 
     name: str
     state: str
+    out: bool
     sessions: int
     check: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.state.upper()}, {self.sessions} sessions, {self.check or 'not checked yet'}"
+        return (
+            f"{self.name}: {'out, ' if self.out else ''}{self.state.upper()}, {self.sessions} sessions, "
+            f"{self.check or 'not checked yet'}"
+        )
 
     @property
-    def is_out(self) -> bool:
-        return self.state in OUT
+    def serves(self) -> bool:
+        """Whether it gets new visitors."""
+        return self.state in SERVING
 
 
 def servers(backend: str) -> list[Server]:
     """The hosts by the current process; sessions of earlier processes are counted, too."""
     current, *earlier = (_rows(backend, process) for process in processes())
+    out = {row["srv_name"] for row in _state_rows(_states(backend)) if int(row["srv_admin_state"]) & FORCED}
     old: dict[str, int] = {}
     for rows in earlier:
         for row in rows:
@@ -239,6 +248,7 @@ def servers(backend: str) -> list[Server]:
         Server(
             name=row["svname"],
             state="unchecked" if row["status"] == "no check" else row["status"].split()[0].lower(),
+            out=row["svname"] in out,
             sessions=int(row["scur"]) + old.get(row["svname"], 0),
             check=" ".join(part for part in (row["check_desc"], row["check_code"]) if part),
         )
@@ -256,8 +266,8 @@ def problem_of(found: Sequence[Server], out: Sequence[str], back: Sequence[str])
     unknown = {*out, *back}.difference(one.name for one in found)
     if unknown:
         return f"The balancer has no host {', '.join(sorted(unknown))}. It has {', '.join(one.name for one in found)}"
-    leaving = [one.name for one in found if one.name in out and not one.is_out]
-    left = [one for one in found if one.name not in out and (one.state in SERVING or one.name in back)]
+    leaving = [one.name for one in found if one.name in out and not one.out]
+    left = [one for one in found if one.name not in out and (one.serves or one.name in back)]
     if not leaving or left:
         return ""
     others = ", ".join(f"{one.name} is {one.state}" for one in found if one.name not in out) or "there is no other"
@@ -271,29 +281,48 @@ def decide(backend: str, names: Iterable[str], state: str) -> None:
             told = ask(process, f"set server {backend}/{name} state {state}").strip()
             if told and process == processes()[0]:
                 raise HAProxyError(f"HAProxy would not set {name} to {state}: {told}")
-    keep_decisions(backend)
+    keep_decisions(backend, disk.text_of(HAPROXY_CONFIGURATION) or "")
 
 
-def keep_decisions(backend: str) -> None:
+def keep_decisions(backend: str, configuration: str) -> None:
     """Write down who is out, which HAProxy reads when it begins: after a reload, a restart, and a boot of the host.
 
     The file has nobody else in it, for how these are is to be found out anew.
     """
     before = disk.text_of(HAPROXY_STATE)
-    told = decisions(ask(processes()[0], f"show servers state {backend}")) if runs() else ""
-    text = told or before or f"{STATES_FORMAT}\n"
+    said = _states(backend) if runs() else before or ""
+    text = decisions(said, configuration) or before or f"{STATES_FORMAT}\n"
     if text != before:
         disk.write(HAPROXY_STATE, text.encode(), 0o600)
 
 
-def decisions(said: str) -> str:
-    """Of what `show servers state` prints, what concerns those that somebody took out; empty where it says nothing."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    if len(lines) < 2 or lines[0] != STATES_FORMAT:
+def decisions(said: str, configuration: str) -> str:
+    """Of the states that HAProxy prints, those that somebody decided; empty where it says nothing.
+
+    HAProxy would take the port from there, where the configuration has another one.
+    """
+    rows = _state_rows(said)
+    if not rows:
         return ""
-    admin = lines[1].lstrip("# ").split().index("srv_admin_state")
-    kept = [line for line in lines[2:] if int(line.split()[admin]) & FORCED]
-    return "".join(f"{line}\n" for line in [*lines[:2], *kept])
+    ports = dict(SERVER_LINE.findall(configuration))
+    kept = [
+        " ".join({**row, "srv_port": ports[row["srv_name"]]}.values())
+        for row in rows
+        if int(row["srv_admin_state"]) & FORCED and row["srv_name"] in ports
+    ]
+    return "".join(f"{line}\n" for line in [STATES_FORMAT, f"# {' '.join(rows[0])}", *kept])
+
+
+def _states(backend: str) -> str:
+    return ask(processes()[0], f"show servers state {backend}")
+
+
+def _state_rows(said: str) -> list[dict[str, str]]:
+    """What `show servers state` prints, by the names of its columns."""
+    lines = [line.split() for line in said.splitlines() if line.strip()]
+    if len(lines) < 2 or lines[0] != [STATES_FORMAT]:
+        return []
+    return [dict(zip(lines[1][1:], words)) for words in lines[2:]]
 
 
 def wait_until_idle(backend: str, names: Sequence[str], seconds: float) -> list[Server]:
@@ -310,7 +339,7 @@ def wait_until_up(backend: str, names: Sequence[str], seconds: float = UP_SECOND
     """Those that did not pass their health checks in that time."""
     until = time.monotonic() + seconds
     while True:
-        lacking = [one for one in servers(backend) if one.name in names and one.state not in SERVING]
+        lacking = [one for one in servers(backend) if one.name in names and not one.serves]
         if not lacking or time.monotonic() >= until:
             return lacking
         time.sleep(0.5)

@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   configuration:
-    description: The whole text. V(@DIGEST@) in it, in the global description, is replaced by what tells one from another.
+    description: The whole text. V(@DIGEST@) in the global description becomes what tells one from another.
     type: str
     required: true
   certificate:
@@ -90,8 +90,8 @@ def settle(wanted: haproxy.Wanted, check: bool) -> tuple[bool, list[dict]]:
         problem = haproxy.refused(wanted)
         if problem:
             raise haproxy.HAProxyError(
-                f"HAProxy refuses the configuration:\n{problem}\nNothing was changed. A name that it can't resolve is the "
-                "balancer_address of that host, or its ansible_host."
+                f"HAProxy refuses the configuration:\n{problem}\nNothing was changed. A name that it can't resolve is "
+                "the balancer_address of that host, or its ansible_host."
             )
     if not check:
         with disk.locked(HAPROXY_LOCK):

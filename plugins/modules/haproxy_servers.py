@@ -107,11 +107,15 @@ def settle(module: AnsibleModule, backend: str) -> dict:
     problem = haproxy.problem_of(before, out, back)
     if problem:
         raise haproxy.HAProxyError(f"{problem}. Nothing was changed.")
-    leaving = [one.name for one in before if one.name in out and not one.is_out]
-    coming = [one.name for one in before if one.name in back and one.is_out]
+    leaving = [one.name for one in before if one.name in out and not one.out]
+    coming = [one.name for one in before if one.name in back and one.out]
     if module.check_mode:
         after = [
-            replace(one, state="drain" if one.name in leaving else "up" if one.name in coming else one.state)
+            replace(one, out=True, state="drain")
+            if one.name in leaving
+            else replace(one, out=False, state="up")
+            if one.name in coming
+            else one
             for one in before
         ]
     else:
@@ -126,7 +130,7 @@ def settle(module: AnsibleModule, backend: str) -> dict:
         for one in haproxy.wait_until_up(backend, back):
             module.warn(f"{one.name} is back, and gets no visitors while its health check fails: {one.check}")
         after = haproxy.servers(backend)
-    texts = ["".join(f"{one.name} {'out' if one.is_out else 'in'}\n" for one in some) for some in (before, after)]
+    texts = ["".join(f"{one.name} {'out' if one.out else 'in'}\n" for one in some) for some in (before, after)]
     return {
         "changed": bool(leaving or coming),
         "servers": [asdict(one) for one in after],

@@ -19,7 +19,8 @@ from django.views.decorators.http import require_GET, require_POST
 CHUNK = 64 * 1024
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Relay</title><link rel="icon" href="data:,">
-<body data-live="connecting"><h1>Relay</h1><form id="form"><input name="text" aria-label="text"><button>Say</button></form>
+<body data-live="connecting"><h1>Relay</h1>
+<form id="form"><input name="text" aria-label="text"><button>Say</button></form>
 <ul id="said"></ul>
 <script>
 const socket = new WebSocket(location.origin.replace("http", "ws") + "/ws/chat/");

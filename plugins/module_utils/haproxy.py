@@ -225,10 +225,9 @@ class Server:
     check: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}: {'out, ' if self.out else ''}{self.state.upper()}, {self.sessions} sessions, "
-            f"{self.check or 'not checked yet'}"
-        )
+        sessions = "1 session" if self.sessions == 1 else f"{self.sessions} sessions"
+        state = f"out, {self.state.upper()}" if self.out else self.state.upper()
+        return f"{self.name}: {state}, {sessions}, {self.check or 'not checked yet'}"
 
     @property
     def serves(self) -> bool:

@@ -369,7 +369,7 @@ def test_a_websocket_that_stays_is_told_of_and_not_cut(fleet: Fleet) -> None:
         assert "web2 gets no new visitors, and still has 1 after 2 s (balancer_drain)" in succeeded(await out)
         # Another configuration is read by another process: the one before still has the WebSocket.
         again = asyncio.to_thread(fleet.play, "playbooks/balancer.yml", balancer_check_interval=3)
-        assert "web2: out, DRAIN, 1 sessions" in succeeded(await again)
+        assert "web2: out, DRAIN, 1 session" in succeeded(await again)
         for one, _host in people:
             await one.send(load.TEXT, b"still here")
             assert await one.event(10) == "still here"

@@ -76,15 +76,17 @@ class Fleet:
 
     def describe(self) -> None:
         """The example's inventory, with the addresses and the site of this test."""
-        self.balancer.up()
-        booted = json.loads(self.balancer.inventory.read_text().split("\n", 1)[1])["all"]
+        self.data.up()
+        booted = json.loads(self.data.inventory.read_text().split("\n", 1)[1])["all"]
         told = yaml.safe_load((ROOT / "examples/five_hosts/hosts.yml").read_text(encoding="utf-8"))["all"]
         for group in told["children"].values():
             group["hosts"] = {name: booted["hosts"][name] for name in group["hosts"]}
         own = {name: value for name, value in told["vars"].items() if name == "site_group"}
         told["vars"] = {**own, **booted["vars"], **self.site}
+        behind = told["children"]["web"]["vars"]
+        behind["nginx_trusted_proxies"] = [self.balancer.address]
         if "balancer_certificate" not in self.site:
-            del told["children"]["web"]["vars"]["nginx_public_scheme"]
+            del behind["nginx_public_scheme"]
         self.balancer.inventory.write_text(json.dumps({"all": told}))
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Run:

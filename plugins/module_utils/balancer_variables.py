@@ -101,7 +101,7 @@ def _host_problems(host: Mapping[str, Any], variables: Mapping[str, Any]) -> Ite
     elif not host["trusted"]:
         yield (
             f"nginx_trusted_proxies of {name} is empty, so that every visitor would have the balancer's address. List "
-            "the balancer, for example nginx_trusted_proxies: [10.0.0.2]; a value that names hostvars can't be read here"
+            "the balancer, for example nginx_trusted_proxies: [10.0.0.2]; what names hostvars can't be read from here"
         )
     elif (host["scheme"] == "https") != bool(variables["balancer_certificate"]):
         yield (

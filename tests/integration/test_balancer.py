@@ -264,7 +264,7 @@ def test_the_site_is_served_and_a_second_run_changes_nothing(fleet: Fleet) -> No
 
 
 def test_django_is_told_who_comes_and_how(fleet: Fleet) -> None:
-    own = trial.gateway(fleet.balancer)
+    own = trial.gateway(fleet.web["web1"])
     for forged in ({}, trial.FORGED):
         told = visit(fleet, **forged)
         assert told | {"on": ""} == {"on": "", "secure": False, "host": DOMAIN, "client": own, "forwarded": own}
@@ -465,7 +465,7 @@ def test_visitors_come_by_https(fleet: Fleet, authority: Authority, tmp_path: Pa
     place = https.Place(fleet.balancer.address, authority.certificate)
     assert place.answers_by_http2(DOMAIN)
     told = json.loads(place.get("/visit/", DOMAIN)[2])
-    assert (told["secure"], told["client"]) == (True, trial.gateway(fleet.balancer))
+    assert (told["secure"], told["client"]) == (True, trial.gateway(fleet.web["web1"]))
     status, headers, _body = fleet.balancer.get("/visit/?a=b", DOMAIN)
     assert (status, headers["location"]) == (308, f"https://{DOMAIN}/visit/?a=b")
     with (

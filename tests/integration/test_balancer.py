@@ -57,6 +57,15 @@ sed -i 's/^bind .*/bind */; s/^protected-mode .*/protected-mode no/' /etc/redis/
 systemctl restart postgresql redis-server
 """
 
+SHOW_STAT = """
+import socket
+master = socket.socket(socket.AF_UNIX)
+master.connect("/run/haproxy-master.sock")
+master.sendall(b"@1 show stat relay 4 -1\\n")
+master.shutdown(socket.SHUT_WR)
+print(master.makefile().read())
+"""
+
 Say = Callable[[str], None]
 
 
@@ -94,10 +103,7 @@ class Fleet:
 
     def stats(self, column: str) -> dict[str, int]:
         """What HAProxy's current process counts of each host."""
-        said = self.balancer.sh(
-            'python3 -c \'import socket; s = socket.socket(socket.AF_UNIX); s.connect("/run/haproxy/admin.sock"); '
-            's.sendall(b"show stat relay 4 -1\\n"); print(s.makefile().read())\''
-        )
+        said = self.balancer.sh(f"python3 -c {shlex.quote(SHOW_STAT)}")
         names, *rows = (line.split(",") for line in said.lstrip("# ").splitlines() if line)
         return {row[1]: int(row[names.index(column)] or 0) for row in rows}
 

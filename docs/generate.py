@@ -28,7 +28,7 @@ WAY_OUT = ".venv/bin/python docs/generate.py"
 TABLE = re.compile(r"(<!-- (causes|classes) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # In the order in which a reader asks; a role that is not named here comes after these.
-FIRST = ("site", "wsgi", "asgi", "release", "cutover", "rollback", "nginx", "systemd", "host")
+FIRST = ("site", "wsgi", "asgi", "release", "cutover", "rollback", "nginx", "systemd", "host", "balancer")
 SET_BY_THE_PLAYBOOK = "The playbook sets it."
 
 HEAD = f"""\

@@ -20,6 +20,12 @@ NGINX_SITES = Path("/etc/nginx/sites-enabled")
 NGINX_OURS = Path("/etc/nginx/modules-enabled/90-switchyard.conf")
 NGINX_LOGS = Path("/var/log/nginx")
 LETSENCRYPT = Path("/etc/letsencrypt")
+HAPROXY = Path("/usr/sbin/haproxy")
+HAPROXY_CONFIGURATION = Path("/etc/haproxy/haproxy.cfg")
+HAPROXY_CERTIFICATE = Path("/etc/haproxy/switchyard.pem")
+HAPROXY_STATE = Path("/var/lib/haproxy/switchyard.state")
+HAPROXY_MASTER = Path("/run/haproxy-master.sock")
+HAPROXY_LOCK = Path("/run/switchyard/haproxy.lock")
 
 # systemd, useradd and a socket path all have to carry the name; 32 is what useradd takes.
 SITE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")

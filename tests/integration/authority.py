@@ -37,6 +37,16 @@ class Authority:
 
     def give(self, host: Host, names: list[str], kind: str = "ecdsa") -> dict[str, str]:
         """Lay a certificate for these names, and its key, on the host; the variables that say where."""
+        made, key = self.sign(names, kind)
+        files = {f"/etc/ssl/certs/{made.name}": made, f"/etc/ssl/private/{key.name}": key}
+        for path, file in files.items():
+            text = base64.b64encode(file.read_bytes()).decode()
+            host.sh(f"umask 077; mkdir -p $(dirname {path}); echo {text} | base64 -d > {path}")
+        certificate, its_key = files
+        return {"nginx_tls": "provided", "nginx_tls_certificate": certificate, "nginx_tls_key": its_key}
+
+    def sign(self, names: list[str], kind: str = "ecdsa") -> tuple[Path, Path]:
+        """A certificate for these names, and its key."""
         name = f"{names[0]}-{kind}"
         key, request, made = (self.folder / f"{name}.{ending}" for ending in ("key", "csr", "pem"))
         extensions = self.folder / "extensions"
@@ -45,12 +55,7 @@ class Authority:
         _openssl("req", "-newkey", *KEYS[kind], "-noenc", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
         signed_by = ["-CA", self.certificate, "-CAkey", self.folder / "authority.key", "-CAcreateserial"]
         _openssl("x509", "-req", "-in", request, *signed_by, "-days", str(DAYS), "-extfile", extensions, "-out", made)
-        files = {f"/etc/ssl/certs/{name}.pem": made, f"/etc/ssl/private/{name}.key": key}
-        for path, file in files.items():
-            text = base64.b64encode(file.read_bytes()).decode()
-            host.sh(f"umask 077; mkdir -p $(dirname {path}); echo {text} | base64 -d > {path}")
-        certificate, its_key = files
-        return {"nginx_tls": "provided", "nginx_tls_certificate": certificate, "nginx_tls_key": its_key}
+        return made, key
 
 
 def _openssl(*arguments: str | Path) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from ansible.errors import AnsibleFilterError
 from ansible_collections.switchyard.django.plugins.module_utils import (
     backup,
+    balancer_variables,
     edge_variables,
     fleet,
     listing,
@@ -79,6 +80,8 @@ class FilterModule:
             "cutover_stragglers": fleet.stragglers,
             "cutover_story": fleet.story,
             "differing": fleet.differing,
+            "balancer_problems": balancer_variables.problems,
+            "host_names": balancer_variables.names_in,
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
             "instance_size": instance_size,

@@ -75,15 +75,15 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "access_rules": services.access_rules,
+            "balancer_problems": balancer_variables.problems,
             "batch_problems": fleet.batch_problems,
             "batches": fleet.batches,
             "cutover_stragglers": fleet.stragglers,
             "cutover_story": fleet.story,
             "differing": fleet.differing,
-            "balancer_problems": balancer_variables.problems,
-            "host_names": balancer_variables.names_in,
             "edge_problems": edge_variables.problems,
             "exec_start": exec_start,
+            "host_names": balancer_variables.names_in,
             "instance_size": instance_size,
             "listen_addresses": services.listening,
             "manage_problems": manage_problems,

@@ -143,8 +143,8 @@ CAUSES: Mapping[str, Cause] = {
         Cause(
             "database_permission",
             "the database's user may not do that",
-            "Let it be granted, or done once by a superuser, as an extension is: sudo -u postgres psql DATABASE -c "
-            "'CREATE EXTENSION NAME'.",
+            "Let it be granted, or done once by a superuser. An extension goes into postgresql_extensions where this "
+            "collection sets the database up; elsewhere, psql DATABASE -c 'CREATE EXTENSION NAME'.",
         ),
         Cause(
             "database_read_only",

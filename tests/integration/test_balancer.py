@@ -326,7 +326,10 @@ def test_a_switch_and_a_rollback_lose_nothing(fleet: Fleet, say: Say) -> None:
 
 
 def test_a_reload_of_the_balancer_loses_nothing(fleet: Fleet, say: Say) -> None:
-    with load.running(fleet.balancer.address, DOMAIN, websockets=6, **LOAD) as report:
+    with (
+        kept_posts(fleet) as failures,
+        load.running(fleet.balancer.address, DOMAIN, websockets=6, **LOAD) as report,
+    ):
         for interval in (3, 4, 2):
             run = fleet.play("playbooks/balancer.yml", balancer_check_interval=interval)
             succeeded(run)
@@ -335,6 +338,7 @@ def test_a_reload_of_the_balancer_loses_nothing(fleet: Fleet, say: Say) -> None:
         fleet.balancer.sh("systemctl reload haproxy")
         time.sleep(3)
     nothing_was_lost(fleet, report, say, "four reloads of the balancer")
+    assert failures == []
 
 
 def test_a_host_is_taken_out_and_brought_back_and_nothing_is_lost(fleet: Fleet, say: Say) -> None:
@@ -389,6 +393,22 @@ def test_a_websocket_that_stays_is_told_of_and_not_cut(fleet: Fleet) -> None:
 
     asyncio.run(stay())
     succeeded(fleet.play("playbooks/balancer.yml", balancer_in="web2"))
+
+
+def test_a_host_that_falls_silent_loses_nothing_that_may_be_asked_twice(fleet: Fleet, say: Say) -> None:
+    host = fleet.web["web2"]
+    gateway = trial.gateway(host)
+    with load.running(fleet.balancer.address, DOMAIN, **{**LOAD, "slow": 9, "upload": 0}) as report:
+        time.sleep(5)
+        host.sh("ip link set eth0 down")
+        try:
+            time.sleep(15)
+            assert "web2: DOWN" in succeeded(fleet.play("playbooks/balancer.yml", "--check"))
+        finally:
+            host.sh(f"ip link set eth0 up; ip route add default via {gateway}")
+        wait_for("web2 is asked again", lambda: fleet.stats("scur")["web2"] > 0, 30)
+    nothing_was_lost(fleet, report, say, "a host falls silent")
+    assert report.slowest["slow"] > 6, "it had nothing in its hands"
 
 
 def test_a_host_that_dies_loses_no_more_than_what_it_had_in_its_hands(fleet: Fleet, say: Say) -> None:

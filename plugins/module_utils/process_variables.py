@@ -18,6 +18,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import PR
 
 SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH")
 LONGEST_STOP = 86400
+# The move of the traffic waits for a singleton to end.
+SINGLETONS_STOP = 120
+SINGLETONS_LONGEST_STOP = 300
 PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 # What systemd.time(7) writes a calendar event with. The host says whether it is one.
 SCHEDULE = re.compile(r"[A-Za-z0-9*.,:/~+_ -]+")
@@ -100,6 +103,8 @@ def _read_one(variable: str, name: str, value: Any, hosts: list[str]) -> tuple[P
         return None, problems
     host = given.get("host", hosts[0] if hosts else "") if singleton else ""
     process = Process(name, what, argv, "", singleton, host, schedule=given.get("schedule", ""))
+    if singleton and not is_timer:
+        process = replace(process, stop_timeout=SINGLETONS_STOP)
     for key in ("stop_signal", "stop_timeout"):
         process = replace(process, **{key: given[key]}) if key in given else process
     return process, []
@@ -146,8 +151,10 @@ def _option_problems(given: Mapping[str, Any], singleton: Any, is_timer: bool, h
     if given.get("stop_signal", "TERM") not in SIGNALS:
         yield f"stop_signal {given['stop_signal']!r} is none of {', '.join(SIGNALS)}"
     seconds = given.get("stop_timeout", 1)
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= LONGEST_STOP:
-        yield f"stop_timeout {seconds!r} must be a whole number of seconds from 1 to {LONGEST_STOP}"
+    most = SINGLETONS_LONGEST_STOP if singleton is True else LONGEST_STOP
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= most:
+        why = ": the move of the traffic waits for a singleton to end" if singleton is True else ""
+        yield f"stop_timeout {seconds!r} must be a whole number of seconds from 1 to {most}{why}"
     schedule = given.get("schedule", "")
     if is_timer and (not isinstance(schedule, str) or not SCHEDULE.fullmatch(schedule)):
         yield "schedule must say when, as systemd.time(7) writes it, for example daily or Mon *-*-* 04:00:00"

@@ -47,6 +47,10 @@ def test_how_it_is_stopped_is_the_users_choice():
     assert (found.stop_signal, found.stop_timeout) == ("INT", 5)
 
 
+def test_the_traffic_does_not_wait_long_for_a_singleton():
+    assert one({"command": "rq worker", "singleton": True}).stop_timeout == 120
+
+
 @pytest.mark.parametrize(("given", "host"), [({}, "web1"), ({"host": "web2"}, "web2")])
 def test_a_timer_runs_on_one_host_by_its_schedule(given, host):
     (found,), problems = read(None, {"tidy": {"command": "manage.py tidy", "schedule": "Mon *-*-* 04:00:00", **given}})
@@ -91,6 +95,10 @@ def test_a_name_must_fit_into_a_units(name):
             "'web9' is no host of the site, which has web1, web2",
         ),
         ({"command": "rq worker", "stop_signal": "KILL"}, "stop_signal 'KILL' is none of TERM"),
+        (
+            {"command": "rq worker", "singleton": True, "stop_timeout": 301},
+            "from 1 to 300: the move of the traffic waits",
+        ),
         ({"command": "rq worker", "stop_timeout": 0}, "stop_timeout 0 must be"),
         ({"command": "rq worker", "stop_timeout": True}, "stop_timeout True must be"),
         ({"command": "rq worker", "stop_timeout": "1min"}, "stop_timeout '1min' must be"),

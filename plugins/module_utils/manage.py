@@ -36,6 +36,11 @@ def problems(name: str, command: Any) -> list[str]:
 
     :param name: the variable that has it
     """
+    if masking.PASSWORD_IN_URL.search(str(command)):
+        return [
+            f"{name} has a URL with a password, which every user of the host could read. Put it into a variable of the "
+            "environment, and have the command read it there"
+        ]
     try:
         found = words(command)
     except ValueError as problem:

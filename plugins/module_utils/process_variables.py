@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.switchyard.django.plugins.module_utils import masking
 from ansible_collections.switchyard.django.plugins.module_utils.layout import PROCESS_NAME
 
 SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH")
@@ -121,6 +122,11 @@ def _meant(variable: str) -> str:
 def _arguments(what: str, command: object) -> tuple[list[str], list[str]]:
     if not isinstance(command, str) or not command.strip():
         return [], [f"{what}: it has no command, for example celery -A shop worker"]
+    if masking.PASSWORD_IN_URL.search(command):
+        return [], [
+            f"{what}: the command has a URL with a password, which every user of the host could read. Put it into "
+            "site_env, and have the program read it there"
+        ]
     try:
         words = shlex.split(command)
     except ValueError as problem:

@@ -58,6 +58,8 @@ def test_a_command_is_a_text_or_a_list(command, split):
         ("''", "is no command"),
         (["a\0b"], "is no command"),
         ("--help", "begins with --help"),
+        ("fetch https://me:s3cret@shop.example.org/", "URL with a password"),
+        (["fetch", "https://me:s3cret@shop.example.org/"], "URL with a password"),
         ("manage.py shell", "begins with manage.py"),
     ],
 )

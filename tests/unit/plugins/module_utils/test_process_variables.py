@@ -99,6 +99,7 @@ def test_a_name_must_fit_into_a_units(name):
             {"command": "rq worker", "singleton": True, "stop_timeout": 301},
             "from 1 to 300: the move of the traffic waits",
         ),
+        ("celery -b redis://:s3cret@db1/0 worker", "URL with a password"),
         ({"command": "rq worker", "stop_timeout": 0}, "stop_timeout 0 must be"),
         ({"command": "rq worker", "stop_timeout": True}, "stop_timeout True must be"),
         ({"command": "rq worker", "stop_timeout": "1min"}, "stop_timeout '1min' must be"),

@@ -79,6 +79,7 @@ class FilterModule:
             "balancer_problems": balancer_variables.problems,
             "batch_problems": fleet.batch_problems,
             "batches": fleet.batches,
+            "cutover_farewell": fleet.farewell,
             "cutover_stragglers": fleet.stragglers,
             "cutover_story": fleet.story,
             "differing": fleet.differing,

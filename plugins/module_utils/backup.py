@@ -165,21 +165,23 @@ def superfluous(layout: Layout, keep: int) -> list[str]:
 # --- which one -------------------------------------------------------------------------------------------------------
 
 
-def plan(found: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+def plan(found: Mapping[str, Mapping[str, Any]], name: str | None) -> dict[str, Any]:
     """Which host has a backup, and which release comes back with it.
 
     :param found: what release_info says of each host
-    :param name: the backup's; empty to see only what there is
+    :param name: the backup's; None to see only what there is
     """
     have = [(host, note) for host, info in found.items() for note in info["backups"]]
     lines = [_line(host, note) for host, note in sorted(have, key=lambda one: one[1]["at"], reverse=True)]
     chosen = {"host": "", "release": "", "problem": "", "listed": lines or ["There is no backup."]}
-    if not name:
+    if not have and not any(info["releases"] for info in found.values()):
+        return {**chosen, "problem": f"{', '.join(found)} has no such site, and no backup of one."}
+    if name is None:
         return chosen
     host, note = next((one for one in have if one[1]["name"] == name), ("", None))
     if note is None:
         there = "".join(["It has:\n", *(f"  {line}\n" for line in lines)]) if lines else "It has none."
-        return {**chosen, "problem": f"restore_backup {name} is no backup of the site. {there}"}
+        return {**chosen, "problem": f"restore_backup {name!r} is no backup of the site. {there}"}
     if not note["live"]:
         problem = f"no release was live when {name} was made, so none would serve its data."
         return {**chosen, "problem": f"{problem} {BY_HAND}"}
@@ -228,7 +230,8 @@ def restore(layout: Layout, name: str, present: str) -> dict[str, list[str]]:
     """
     note = named(layout, name)
     by = note["live"]
-    before = _begun(layout) or {"applied": _ask(layout, by, "survey")["applied"] if present else None}
+    begun = _begun(layout)
+    before = begun or {"applied": _ask(layout, by, "survey")["applied"] if present else None}
     disk.write(layout.restoring, json.dumps({**before, "backup": name, "present": present}).encode() + b"\n", 0o644)
     done: list[str] = []
     try:
@@ -238,7 +241,7 @@ def restore(layout: Layout, name: str, present: str) -> dict[str, list[str]]:
             _restore(layout, by, name, one)
             done.append(one["alias"])
     except BackupError as problem:
-        raise BackupError(f"{problem}\n{_take_back(layout, by, present, done)}") from None
+        raise BackupError(f"{problem}\n{_take_back(layout, by, present, done, bool(begun))}") from None
     after = _pairs(note["applied"])
     # Where the data was given up it is not known what was applied: it may be all that a release here knows.
     known = _pairs(before["applied"]) if before["applied"] is not None else _known(layout)
@@ -267,8 +270,11 @@ def _restore(layout: Layout, by: str, name: str, one: Mapping[str, Any]) -> None
         _ask(layout, by, "restore", one["alias"], one["kind"], stdin=saved)
 
 
-def _take_back(layout: Layout, by: str, present: str, done: list[str]) -> str:
-    """Where one of several databases can't be restored, the others are put back."""
+def _take_back(layout: Layout, by: str, present: str, done: list[str], was_begun: bool) -> str:
+    """Where one of several databases can't be restored, the others are put back.
+
+    :param was_begun: whether a restore before was cut off: then nobody knows what the data was when this one began
+    """
     for one in named(layout, present)["databases"] if present and done else []:
         if one["alias"] in done:
             try:
@@ -281,6 +287,11 @@ def _take_back(layout: Layout, by: str, present: str, done: list[str]) -> str:
                 )
     if done and not present:
         return f"Restored are {', '.join(done)}, and the site stays stopped. Mend what is named, then run this again."
+    if was_begun:
+        return (
+            "A restore before was cut off, so the data may be that of two moments, and the site stays stopped. Mend "
+            "what is named, then run this again, or with another backup."
+        )
     conclude(layout)
     return "The data is as it was before."
 

@@ -201,7 +201,12 @@ def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     told = _hand_to_guard(layout, plan, undo)
     disk.remove(layout.undo)
     if plan.operation in ("rollback", "recovery") and undo.source in history.rejected(history.read(layout.history)):
-        told += f". {undo.source} was rolled away from; site.yml with release_retry=true brings it back"
+        told += f". {undo.source} was rolled away from; "
+        told += (
+            "site.yml with release_retry=true brings it back"
+            if plan.operation == "rollback"
+            else "its migrations would do to the data what they did: deploy a version in which they are mended"
+        )
     again = f" with the data of {plan.backup}" if plan.backup else ""
     if undo.source == plan.release and not plan.backup:
         changed = (

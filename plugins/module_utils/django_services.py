@@ -17,10 +17,12 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 WANTED: dict = {}
+ASKED_AGAIN = 0.5  # seconds after an answer that was none
 
 
 def place(host: Any, port: Any) -> str:
@@ -96,7 +98,11 @@ def look() -> list:
     found: list = []
 
     def note(kind: str, alias: str) -> None:
+        until = time.monotonic() + WANTED["seconds"]
         problem = answer(ASK[kind], alias, WANTED["seconds"])
+        while problem and time.monotonic() + ASKED_AGAIN < until:
+            time.sleep(ASKED_AGAIN)
+            problem = answer(ASK[kind], alias, until - time.monotonic())
         if problem:
             found.append({"kind": kind, "alias": alias, "where": where(kind, alias), "problem": problem})
 

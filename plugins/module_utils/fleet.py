@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import listing
-
 SIZE = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
 
 
@@ -68,14 +66,14 @@ def story(
     moves: Mapping[str, Mapping[str, Any]],
     returns: Mapping[str, Mapping[str, Any]],
     release: str,
-    migrated: Sequence[str] = (),
+    remains: str = "",
 ) -> str:
     """What became of every host, where one could not move.
 
     :param moves: what the module cutover returned, by host
     :param returns: what it returned when it took a host back
     :param release: the one that was to be live
-    :param migrated: the migrations that were applied for it
+    :param remains: what was changed for it and stays, such as migrations
     """
     failed = stragglers(moves)
     lines = [f"{host}: {_why_not(moves[host])}" for host in failed]
@@ -86,9 +84,22 @@ def story(
         else f"{release} is not live."
     )
     lines += [f"{host}{_what_became(moves[host], returns.get(host, {}))}" for host in moves if host not in failed]
-    if migrated:
-        lines.append(f"Applied for it and still there: {listing.some(list(migrated))}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, remains] if remains else lines)
+
+
+def farewell(lost: Sequence[str], moves: Mapping[str, Mapping[str, Any]], returns: Mapping[str, Any]) -> str:
+    """What a host that went away means for the others, and the way out.
+
+    :param lost: the hosts that can't be reached
+    :param moves: what the module cutover returned, by host
+    :param returns: what it returned when it took a host back
+    """
+    moved = [host for host, move in moves.items() if move.get("moved") and move.get("changed") and host not in returns]
+    said = f"{', '.join(lost)} can't be reached; Ansible's own message above says why."
+    if moved:
+        return f"{said} The traffic has moved on {', '.join(moved)}, and stays there. Mend it, and run this again."
+    out = ",".join(f"!{host}" for host in lost)
+    return f"{said} No host has its traffic moved. Mend it, or leave it out by name: --limit '{out}'"
 
 
 def _why_not(move: Mapping[str, Any]) -> str:

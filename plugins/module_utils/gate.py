@@ -106,10 +106,10 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
         subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
     # While the instance starts.
-    unreached = _unreached(layout, release, manifest)
+    away = unreached(layout, release, manifest)
     report = (
         None
-        if unreached
+        if away
         else ask(target_of(layout, manifest), checks(manifest["gate"], release=release), limits, UnitWatch(unit))
     )
     if report and report.ok:
@@ -119,14 +119,14 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         except (OSError, host_program.ProgramError) as problem:
             message += f"; nobody ends it where no cutover comes: {problem}"
         return Passed(True, not running, message)
-    message = explain(layout, release, since, report) if report else f"{unreached}\n{_refused(release)}"
+    message = explain(layout, release, since, report) if report else f"{away}\n{_refused(release)}"
     if not running:
         subprocess.run(["systemctl", "stop", unit], check=False)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
     return Passed(False, not running, message)
 
 
-def _unreached(layout: Layout, release: str, manifest: Mapping[str, Any]) -> str:
+def unreached(layout: Layout, release: str, manifest: Mapping[str, Any]) -> str:
     """Which databases, caches and channel layers the release does not reach from here, in its own environment."""
     reaches = manifest.get("reaches", {})
     if not reaches:

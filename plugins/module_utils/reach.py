@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, django_services, masking, sandbox
 
-# The seconds in which each has to answer.
-SECONDS = 5
+# The seconds in which each has to answer: in them the client's library is loaded, and one that restarts comes back.
+SECONDS = 15
 LIMIT = 60
 CALLED = {"databases": "DATABASES", "caches": "CACHES", "channel_layers": "CHANNEL_LAYERS"}
 

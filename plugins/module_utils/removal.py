@@ -185,8 +185,8 @@ def describe(layout: Layout, what: str, removal: Removal, done: bool) -> list[st
     if removal.kept:
         told += ["There stays:", *(f"  {one}" for one in removal.kept)]
         told.append(f"site.yml with site_name={site} takes it up again.")
-        told.append(f"playbooks/remove.yml with -e site_name={site} -e remove_data=true removes it, too.")
-    elif removal.gone:
+        told.append(f"playbooks/remove.yml with -e site_name={site} -e remove_data=true removes this, too.")
+    if removal.gone or removal.kept:
         told.append(
             "The journal and what a server holds, such as PostgreSQL or Redis, are left as they are. docs/services.md "
             "says how that is dropped."

@@ -77,6 +77,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     django_settings,
     env_finding,
     environment,
+    gate,
     lease,
     processes,
     release,
@@ -132,13 +133,18 @@ def main() -> None:
             release.record(layout, wanted, report)
         except release.ReleaseError as problem:
             module.fail_json(msg=str(problem))
+    pending = report["migrations"]["pending"]
+    # The gate asks, too; but what is migrated for a release that can't serve stays migrated.
+    away = gate.unreached(layout, wanted.release, state.manifest(layout, wanted.release) or {}) if pending else ""
+    if away:
+        module.fail_json(msg=f"{away}\nNothing was migrated, and nothing that is live was touched.")
     unread = database_url_readers.unread(
         str(layout.code(wanted.release)),
         release.variables_in(layout, wanted.environment),
         environment.default_database(layout),
     )
     findings = verdict.warnings + [env_finding.describe(finding, "") for finding in unread]
-    module.exit_json(changed=not whole, pending=report["migrations"]["pending"], findings=findings)
+    module.exit_json(changed=not whole, pending=pending, findings=findings)
 
 
 if __name__ == "__main__":

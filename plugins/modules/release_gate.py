@@ -30,12 +30,10 @@ options:
     description: The seconds in all that the instance has.
     type: float
     default: 60
-  migrated:
-    description: The migrations that were applied for the release. Where it fails, the message says that they are
-      still there.
-    type: list
-    elements: str
-    default: []
+  remains:
+    description: What was changed for the release and stays where it fails, with which the message ends.
+    type: str
+    default: ""
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -54,7 +52,7 @@ started:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, listing, state
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -65,7 +63,7 @@ def main() -> None:
             "release": {"type": "str", "required": True},
             "successes": {"type": "int", "default": 3},
             "deadline": {"type": "float", "default": 60},
-            "migrated": {"type": "list", "elements": "str", "default": []},
+            "remains": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -82,9 +80,7 @@ def main() -> None:
     limits = gate.limits_of(module.params["successes"], module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
-        migrated = module.params["migrated"]
-        remain = f"\nApplied for it and still there: {listing.some(migrated)}." if migrated else ""
-        module.fail_json(msg=passed.message + remain)
+        module.fail_json(msg=f"{passed.message}\n{module.params['remains']}".rstrip())
     module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
 
 

@@ -142,7 +142,10 @@ def test_what_can_not_be_run_is_refused_before_a_host_is_asked(host: Host) -> No
         ({"command": "say 'x"}, "can't be split into words"),
         ({"command": "manage.py check"}, "begins with manage.py"),
         ({"command": "check", "manage_env": {"A B": "1"}}, "manage_env.A B"),
-        ({"command": "check", "manage_host": "web9"}, "manage_host web9 is no host of the site. It has web1."),
+        (
+            {"command": "check", "manage_host": "web9"},
+            "manage_host 'web9' is no host of the site in this run, which has web1.",
+        ),
     ):
         run = manage(host, **variables)
         assert run.rc != 0

@@ -142,7 +142,7 @@ def test_one_that_was_cut_off_is_half_removed_until_the_next_ends_it(host: Host)
     with host.under_load("/health/", DOMAINS[NEIGHBOUR]) as failed, host.under_load("/", BY_HAND) as also_failed:
         run = remove(host, SITE)
     assert failed == also_failed == []
-    removed(run, "shop is gone. There went:", "There stays:", "remove_data=true removes it, too")
+    removed(run, "shop is gone. There went:", "There stays:", "remove_data=true removes this, too")
     assert data_of(host, SITE) == kept
 
 

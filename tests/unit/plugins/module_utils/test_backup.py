@@ -304,6 +304,14 @@ def test_where_the_second_database_fails_the_first_is_put_back(layout, site, sav
     assert state.restoring(layout) == saved
 
 
+def test_a_restore_that_fails_does_not_forget_that_one_before_was_cut_off(layout, saved):
+    layout.restoring.write_text(json.dumps({"applied": None, "backup": saved, "present": ""}))
+    (layout.backups / saved / "stock.sqlite3").write_bytes(b"x")
+    with pytest.raises(BackupError, match="A restore before was cut off"):
+        backup.restore(layout, saved, "")
+    assert state.restoring(layout) == saved
+
+
 def test_a_backup_that_was_changed_is_refused(layout, site, saved):
     with (layout.backups / saved / "stock.sqlite3").open("ab") as stream:
         stream.write(b"x")
@@ -388,5 +396,7 @@ def _raise(text):
 
 
 def test_without_a_backup_there_is_none():
-    assert backup.plan({"web1": THERE}, "")["listed"] == ["There is no backup."]
+    assert backup.plan({"web1": THERE}, None)["listed"] == ["There is no backup."]
+    assert backup.plan({"web1": THERE}, "")["problem"].startswith("restore_backup '' is no backup of the site.")
+    assert "web1 has no such site" in backup.plan({"web1": {"backups": [], "releases": []}}, None)["problem"]
     assert backup.plan({"web1": THERE}, "x")["problem"].endswith("It has none.")

@@ -105,13 +105,13 @@ def test_whoever_was_asked_and_has_not_moved_is_a_straggler(move, is_one):
 
 def test_the_story_begins_with_the_cause_and_has_every_host():
     moves = {"web1": MOVED, "web2": FAILED, "web3": SKIPPED, "web4": LIVE_BEFORE}
-    assert fleet.story(moves, {"web1": BACK}, "new", ["shop.0002_price"]).splitlines() == [
+    assert fleet.story(moves, {"web1": BACK}, "new", "shop.0002_price stays.").splitlines() == [
         "web2: nginx refuses the configuration.",
         "new is not live.",
         "web1 was taken back: old is live",
         "web3 was not touched: its batch had not begun.",
         "web4: this release was live there before.",
-        "Applied for it and still there: shop.0002_price.",
+        "shop.0002_price stays.",
     ]
 
 
@@ -135,3 +135,12 @@ def test_a_host_that_can_not_be_taken_back_is_told():
 def test_a_change_of_the_edge_alone_leaves_the_release_live():
     move = {**FAILED, "source": "new"}
     assert "new serves as before, without what this run would have changed." in fleet.story({"web1": move}, {}, "new")
+
+
+def test_of_a_host_that_is_lost_it_is_said_whether_traffic_has_moved():
+    said = fleet.farewell(["web2", "web3"], {}, {})
+    assert said.startswith("web2, web3 can't be reached;")
+    assert said.endswith("No host has its traffic moved. Mend it, or leave it out by name: --limit '!web2,!web3'")
+    moves = {"web1": MOVED, "web2": MOVED, "web3": SKIPPED, "web4": LIVE_BEFORE}
+    assert "The traffic has moved on web1, and stays there." in fleet.farewell(["web2"], moves, {"web2": BACK})
+    assert "No host has its traffic moved" in fleet.farewell(["web2"], {"web1": MOVED}, {"web1": BACK})

@@ -193,8 +193,7 @@ def add_book(page: Page, address: str, title: str) -> int:
     go(page, f"{address}/create-book")
     page.fill("#id_title", title)
     page.click("form[name=create-book] button.is-primary[type=submit]")
-    page.locator("form[name=create-book] input[type=radio]").first.check()
-    page.click("form[name=create-book] button.is-primary[type=submit]")
+    page.click("form[name=create-book][action$=confirm] button.is-primary[type=submit]")
     page.wait_for_url(re.compile("/book/[0-9]+"))
     return int(re.findall("/book/([0-9]+)", page.url)[0])
 

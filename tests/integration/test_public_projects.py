@@ -165,7 +165,7 @@ def enter_bookwyrm(one: Browser, address: str) -> Page:
     page.fill("#id_localname_confirm", "ann")
     page.fill("#id_password_confirm", PASSWORD)
     page.click("form[name^=login] button[type=submit]")
-    page.wait_for_selector("text=Home Timeline")
+    page.wait_for_url(lambda url: "/login" not in url)  # the first time it asks for a second factor
     return page
 
 

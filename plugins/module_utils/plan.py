@@ -38,7 +38,7 @@ SHAPES = {
     "site_domains": (list, "a list, for example [shop.example.org]"),
     "site_env": (dict, "a dictionary of names and texts, for example {LANG: C.UTF-8}"),
     "site_env_schema": (list, "a list, for example [{name: PAYMENT_KEY, type: secret, required: true}]"),
-    "site_requirements_overrides": (list, "a list, for example [gunicorn>=25.1]"),
+    "site_requirements_overrides": (list, "a list, for example [pillow>=11]"),
     "site_settings_overrides": (dict, "a dictionary of settings, for example {DEBUG: false}"),
     **{name: (dict, f"a dictionary, for example {example}") for name, example in process_variables.EXAMPLES.items()},
 }

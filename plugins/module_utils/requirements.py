@@ -53,7 +53,7 @@ class Requirements:
 def overrides_problems(overrides: list[Any]) -> list[str]:
     """What in site_requirements_overrides names no versions of a package."""
     return [
-        f"site_requirements_overrides has {one!r}, which names no versions of a package. Write it as in gunicorn>=25.1"
+        f"site_requirements_overrides has {one!r}, which names no versions of a package. Write it as in pillow>=11"
         for one in overrides
         if not isinstance(one, str) or not OVERRIDE.fullmatch(one)
     ]

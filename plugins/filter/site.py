@@ -7,27 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from importlib import import_module
 from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.switchyard.django.plugins.module_utils import (
-    backup,
-    balancer_variables,
-    edge_variables,
-    fleet,
-    listing,
-    manage,
-    release_tasks,
-    sandbox,
-    services,
-    sizing,
-)
-from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+
+MODULE_UTILS = "ansible_collections.switchyard.django.plugins.module_utils"
 
 # What means itself in a regular expression, and in quotes of nginx's configuration.
 PLAIN = frozenset(f"{ascii_letters}{digits}/_-~")
+
+
+def module(name: str) -> Any:
+    """One of module_utils, imported when a filter needs it.
+
+    Each task of each host runs in a process of its own, which would read all of them for the one filter that it uses.
+    """
+    return import_module(f"{MODULE_UTILS}.{name}")
+
+
+def of(name: str, function: str) -> Callable[..., Any]:
+    """A filter that is a function of one of module_utils."""
+    return lambda *arguments, **options: getattr(module(name), function)(*arguments, **options)
 
 
 def exec_start(arguments: Iterable[str]) -> str:
@@ -45,6 +48,7 @@ def quote(text: str) -> str:
 
 def instance_size(rule: Mapping[str, Any], host: Mapping[str, int], neighbours: Mapping[str, int]) -> dict[str, Any]:
     """How an instance is sized on a host; `problem` is the sum that shows why it does not fit, or empty."""
+    sizing = module("sizing")
     size, problem = sizing.size(sizing.rule_of(rule), host, neighbours)
     return {"size": asdict(size), "problem": problem}
 
@@ -59,12 +63,13 @@ def site_folders(site: str) -> list[dict[str, str]]:
     """The folders of a site that outlive its releases."""
     return [
         {"path": str(path), "mode": mode, "owner": owner, "group": group}
-        for path, mode, owner, group in Layout(site).folders()
+        for path, mode, owner, group in module("layout").Layout(site).folders()
     ]
 
 
 def manage_problems(wanted: Mapping[str, Any]) -> list[str]:
     """What is wrong with a command of manage.py, and with the variables and the input that it gets."""
+    manage = module("manage")
     command = [] if wanted["command"] is None else manage.problems("manage_command", wanted["command"])
     said = [] if isinstance(wanted["input"], str) else ["manage_input must be a text. Put it in quotes, or JSON in '…'"]
     return [*command, *manage.environment_problems("manage_env", wanted["variables"]), *said]
@@ -75,27 +80,27 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "access_rules": services.access_rules,
-            "balancer_problems": balancer_variables.problems,
-            "batch_problems": fleet.batch_problems,
-            "batches": fleet.batches,
-            "cutover_farewell": fleet.farewell,
-            "cutover_stragglers": fleet.stragglers,
-            "cutover_story": fleet.story,
-            "differing": fleet.differing,
-            "edge_problems": edge_variables.problems,
+            "access_rules": of("services", "access_rules"),
+            "balancer_problems": of("balancer_variables", "problems"),
+            "batch_problems": of("fleet", "batch_problems"),
+            "batches": of("fleet", "batches"),
+            "cutover_farewell": of("fleet", "farewell"),
+            "cutover_stragglers": of("fleet", "stragglers"),
+            "cutover_story": of("fleet", "story"),
+            "differing": of("fleet", "differing"),
+            "edge_problems": of("edge_variables", "problems"),
             "exec_start": exec_start,
-            "host_names": balancer_variables.names_in,
+            "host_names": of("balancer_variables", "names_in"),
             "instance_size": instance_size,
-            "listen_addresses": services.listening,
+            "listen_addresses": of("services", "listening"),
             "manage_problems": manage_problems,
             "nginx_path": nginx_path,
-            "release_task_problems": release_tasks.problems,
-            "release_tasks_at": release_tasks.at,
-            "restore_plan": backup.plan,
-            "sandbox_directives": sandbox.directives,
-            "sandbox_problems": sandbox.problems,
+            "release_task_problems": of("release_tasks", "problems"),
+            "release_tasks_at": of("release_tasks", "at"),
+            "restore_plan": of("backup", "plan"),
+            "sandbox_directives": of("sandbox", "directives"),
+            "sandbox_problems": of("sandbox", "problems"),
             "site_folders": site_folders,
-            "sizing_problems": sizing.rule_problems,
-            "some": listing.some,
+            "sizing_problems": of("sizing", "rule_problems"),
+            "some": of("listing", "some"),
         }

@@ -69,31 +69,8 @@ paths:
   returned: success
 """
 
-import os
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk
-
-
-def current(path: Path, mode: int) -> str | None:
-    """The text of a file that is as it should be in all but its text; None where it is not."""
-    try:
-        status = path.lstat()
-        right = status.st_mode & 0o7777 == mode and status.st_uid == 0 and not path.is_symlink()
-        return path.read_text() if right else None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def commands(changed: list[str], written: list[str], apply_always: bool) -> list[list[str]]:
-    """What makes systemd act on the files, in the order in which one needs the other."""
-    due = written if apply_always else changed
-    found = [["systemd-sysusers", path] for path in due if path.startswith("/etc/sysusers.d/")]
-    found += [["systemd-tmpfiles", "--create", path] for path in due if path.startswith("/etc/tmpfiles.d/")]
-    if any(path.startswith("/etc/systemd/system/") for path in changed):
-        found.append(["systemctl", "daemon-reload"])
-    return found
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_files
 
 
 def main() -> None:
@@ -115,36 +92,32 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    diff, changed = [], []
-    for one in module.params["files"]:
-        path, mode = Path(one["path"]), int(one["mode"], 8)
-        before = current(path, mode)
-        if before == one["content"]:
-            continue
-        changed.append(str(path))
-        diff.append(
-            {"before_header": str(path), "after_header": str(path), "before": before or "", "after": one["content"]}
-        )
-        if not module.check_mode:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            disk.write(path, one["content"].encode(), mode)
-    for path in (Path(name) for name in module.params["absent"] if os.path.lexists(name)):
-        changed.append(str(path))
-        diff.append({"before_header": str(path), "after_header": str(path), "before": path.read_text(), "after": ""})
-        if not module.check_mode:
-            disk.remove(path)
-    disabled = [unit for unit in module.params["enable"] if not _is_enabled(unit)]
-    apply_always = module.params["apply_always"]
+    wanted = module.params
+    due = host_files.changes(wanted["files"], wanted["absent"])
+    disabled = host_files.disabled(wanted["enable"])
+    changed = [str(change.path) for change in due]
     if not module.check_mode:
-        for command in commands(changed, [one["path"] for one in module.params["files"]], apply_always):
+        for change in due:
+            lay(change)
+        written = [one["path"] for one in wanted["files"]]
+        for command in host_files.commands(changed, written, wanted["apply_always"]):
             module.run_command(command, check_rc=True)
         for unit in disabled:
             module.run_command(["systemctl", "enable", "--quiet", unit], check_rc=True)
-    module.exit_json(changed=bool(changed or disabled or apply_always), paths=changed, diff=diff)
+    diff = [
+        {"before_header": path, "after_header": path, "before": change.before, "after": change.after or ""}
+        for path, change in zip(changed, due)
+    ]
+    module.exit_json(changed=bool(due or disabled or wanted["apply_always"]), paths=changed, diff=diff)
 
 
-def _is_enabled(unit: str) -> bool:
-    return os.path.lexists(f"/etc/systemd/system/multi-user.target.wants/{unit}")
+def lay(change: host_files.Change) -> None:
+    """Write the file, or remove it."""
+    if change.after is None:
+        disk.remove(change.path)
+        return
+    change.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    disk.write(change.path, change.after.encode(), change.mode)
 
 
 if __name__ == "__main__":

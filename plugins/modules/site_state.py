@@ -87,6 +87,12 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: What M(switchyard.django.host_files) would be given as O(switchyard.django.host_files#module:files),
+      O(switchyard.django.host_files#module:absent) and O(switchyard.django.host_files#module:enable), to see whether
+      something of it is amiss.
+    type: dict
+    default: {}
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -149,6 +155,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     data_host,
     edge,
     environment,
+    host_files,
     lease,
     nginx_service,
     processes,
@@ -181,6 +188,7 @@ def main() -> None:
             "schedules": {"type": "dict", "default": {}},
             "requirements": {"type": "dict", "default": {}},
             "server_packages": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -198,6 +206,7 @@ def main() -> None:
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
     found["bad_schedules"] = processes.bad_schedules(wanted["schedules"])
     found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
+    found["files_amiss"] = host_files.amiss(**wanted["files"])
     found["certificate"] = certificate.described(layout, {**wanted["tls"], "domains": wanted["domains"]})
     if found["certificate"]["warning"]:
         module.warn(found["certificate"]["warning"])

@@ -55,7 +55,7 @@ def lines(template, process=PROCESS):
         trim_blocks=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(TEMPLATES)
     )
     jinja.filters.update({f"switchyard.django.{name}": one for name, one in FilterModule().filters().items()})
-    text = jinja.get_template(template).render(**VARIABLES, __systemd_process=process)
+    text = jinja.get_template(template).render(**VARIABLES, one={"process": process})
     found = [line for line in text.splitlines() if line and not line.startswith("#")]
     for line in found:
         assert re.match(r"[A-Z][A-Za-z]+=|\[[A-Z][a-z]+\]$", line), line

@@ -110,6 +110,17 @@ class Fleet:
     def roll_back(self, *arguments: str, **variables: Any) -> Run:
         return self["web1"].play("rollback.yml", *arguments, **variables)
 
+    @contextlib.contextmanager
+    def variables_of(self, name: str, text: str) -> Iterator[None]:
+        """The first controller's inventory says something of one host alone."""
+        file = self["web1"].scratch / f"host_vars/{name}.yml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        try:
+            yield
+        finally:
+            file.unlink()
+
     def live(self) -> dict[str, str]:
         return {host.name: live(host) for host in self}
 

@@ -150,6 +150,13 @@ def test_a_batch_that_is_none_is_refused_before_a_host_is_asked(fleet: Fleet) ->
     assert run.remote == []
 
 
+def test_batches_that_differ_between_hosts_are_refused_before_a_host_is_asked(fleet: Fleet) -> None:
+    with fleet.variables_of("web2", "site_batch: 1\n"):
+        for run in (fleet.deploy(5), fleet.roll_back()):
+            refused(run, "site_batch is not the same for web1, web2, web3: not set / 1.")
+            assert run.remote == []
+
+
 def test_where_the_database_goes_away_during_a_deploy_nothing_moves(fleet: Fleet) -> None:
     before, folders = fleet.serving(), fleet["web1"].sh("ls /srv/board/releases")
     with meanwhile(lambda: fleet.deploy(6)) as run:
@@ -207,12 +214,8 @@ def test_a_new_host_does_not_get_secrets_of_its_own(fleet: Fleet) -> None:
 
 
 def test_a_release_that_would_differ_between_hosts_is_refused(fleet: Fleet) -> None:
-    vars_folder = fleet["web1"].scratch / "host_vars"
-    vars_folder.mkdir()
-    (vars_folder / "web2.yml").write_text("site_health_path: /health/?web2\n")
-    with untouched(fleet):
+    with untouched(fleet), fleet.variables_of("web2", "site_health_path: /health/?web2\n"):
         refused(fleet.deploy(8, serve_mode=""), "would not have the same release: gate (web1, web3 / web2)")
-    (vars_folder / "web2.yml").unlink()
 
 
 def test_a_host_that_dies_during_its_cutover_takes_the_others_back(fleet: Fleet) -> None:

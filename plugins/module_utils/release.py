@@ -33,6 +33,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     processes,
     reach,
     sandbox,
+    state,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -261,7 +262,8 @@ def migrate(layout: Layout, release: str, backup: str = "") -> str:
         last = "\n".join(f"  {line}" for line in said.splitlines()[-20:])
         cause = f"{finding}\n" if finding else ""
         saved = f"\nThe data as it was before: playbooks/restore.yml -e restore_backup={backup}" if backup else ""
-        raise ReleaseError(f"{cause}migrate failed; the live release still serves. It said last:\n{last}{saved}")
+        serves = "the live release still serves" if state.live_release(layout) else "no release is live yet"
+        raise ReleaseError(f"{cause}migrate failed; {serves}. It said last:\n{last}{saved}")
     note = {"at": time.time(), **({"backup": backup} if backup else {})}
     disk.write(layout.migrated(release), json.dumps(note).encode() + b"\n", 0o644)
     disk.remove(layout.reversal)

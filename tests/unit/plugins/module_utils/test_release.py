@@ -401,11 +401,16 @@ def test_migrations_run_in_the_sandbox_of_their_own_release(layout, django, reco
     assert django.calls[0]["loosened"] == loosened
 
 
-def test_a_migration_that_fails_says_that_the_live_release_still_serves(layout, django, recorded):
+@pytest.mark.parametrize(
+    ("live", "serves"), [("earlier", "the live release still serves"), (None, "no release is live yet")]
+)
+def test_a_migration_that_fails_says_what_serves(layout, django, recorded, live, serves):
     django.rc, django.stderr = 1, "OperationalError: no such table for hunter2hunter2"
+    if live:
+        layout.current.symlink_to(f"releases/{live}")
     with pytest.raises(ReleaseError) as caught:
         release.migrate(layout, ID)
-    assert "still serves" in str(caught.value)
+    assert f"migrate failed; {serves}. It said last:" in str(caught.value)
     assert "no such table" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 

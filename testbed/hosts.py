@@ -22,6 +22,9 @@ HOST_LABEL = "switchyard.testbed.host"
 RELEASE_LABEL = "switchyard.testbed.release"
 WRITTEN_BY = "# Written by the testbed; `testbed down` removes it.\n"
 BOOT_TIMEOUT = 120.0
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+# A host's systemd and what it starts have some 8 of them; the kernel's own number is 128 for all hosts together.
+INOTIFY_OF_A_HOST = 8
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 PASSED_ON = (
@@ -197,11 +200,25 @@ def _wait_until_booted(container: str) -> None:
             jobs = ask_podman("exec", container, "systemctl", "list-jobs", "--no-legend").stdout.strip()
             logs = ask_podman("logs", "--tail=20", container)
             evidence = jobs or logs.stdout + logs.stderr
-            raise Trouble(f"{container} is {state or 'without an answer'} after {BOOT_TIMEOUT:.0f} s:\n  {evidence}")
+            hint = crowded(sum(host.running for host in all_hosts()), int(INOTIFY.read_text(encoding="ascii")))
+            raise Trouble(
+                f"{container} is {state or 'without an answer'} after {BOOT_TIMEOUT:.0f} s:\n  {evidence}{hint}"
+            )
         if now - said >= HEARTBEAT:
             said = now
             say(f"{container}: booting for {now - started:.0f} s ({state or 'no answer yet'})")
         time.sleep(0.2)
+
+
+def crowded(running: int, instances: int) -> str:
+    """The likely cause where there are more hosts than the machine lets watch their files; else nothing."""
+    if running * INOTIFY_OF_A_HOST < instances:
+        return ""
+    more = 2 * INOTIFY_OF_A_HOST * running
+    return (
+        f"\n{running} hosts run, and fs.inotify.max_user_instances, which all of them share, is {instances}: systemd "
+        f"can't boot without. Have more: sudo sysctl fs.inotify.max_user_instances={more}"
+    )
 
 
 def _let_in(container: str, key: Path) -> None:

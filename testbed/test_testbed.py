@@ -75,6 +75,13 @@ def test_every_part_of_a_recipe_makes_another_image(field: str) -> None:
     assert images.Recipe(**parts | {field: other}).tag != RECIPE.tag
 
 
+@pytest.mark.parametrize(("running", "instances", "told"), [(15, 128, ""), (16, 128, "=256"), (16, 1024, "")])
+def test_many_hosts_that_do_not_boot_lack_what_the_kernel_gives_to_all(running: int, instances: int, told: str) -> None:
+    said = hosts.crowded(running, instances)
+    assert said.endswith(told)
+    assert ("fs.inotify.max_user_instances, which all of them share, is 128" in said) == bool(told)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(images, "CACHE", tmp_path)

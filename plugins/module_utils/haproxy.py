@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import re
 import socket
@@ -39,6 +40,7 @@ STATES_FORMAT = "1"
 # What somebody decided, forced maintenance or forced drain; everything else HAProxy finds out by itself.
 FORCED = 0x01 | 0x08
 SERVER_LINE = re.compile(r"^ +server (\S+) \S+:([0-9]+)$", re.MULTILINE)
+BIND_LINE = re.compile(r"^ +bind (\S+):([0-9]+)\b", re.MULTILINE)
 SERVING = ("up", "unchecked")
 ANSWER_SECONDS = 5.0
 RELOAD_SECONDS = 15.0
@@ -102,6 +104,26 @@ def _of_the_distribution() -> str:
     return found[1] if found else ""
 
 
+def taken(configuration: str) -> list[str]:
+    """The ports of the configuration that another program has; what HAProxy itself has may be bound again."""
+    own = BIND_LINE.findall(disk.text_of(HAPROXY_CONFIGURATION) or "") if runs() else []
+    wanted = [one for one in BIND_LINE.findall(configuration) if one not in own]
+    return list(dict.fromkeys(port for address, port in wanted if _is_taken(address, int(port))))
+
+
+def _is_taken(address: str, port: int) -> bool:
+    is_v6 = address.startswith("[")
+    with socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET) as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_v6:
+            asked.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            asked.bind(("" if address == "*" else address.strip("[]"), port))
+        except OSError as problem:
+            return problem.errno == errno.EADDRINUSE
+    return False
+
+
 def refused(wanted: Wanted) -> str:
     """What HAProxy says against the configuration, read beside the one in force; empty where it takes it."""
     with tempfile.TemporaryDirectory(prefix="switchyard-haproxy-") as scratch:
@@ -129,7 +151,10 @@ def enforce(wanted: Wanted) -> None:
     if told:
         _put(before)
         subprocess.run(["systemctl", "reload", UNIT], capture_output=True, check=False)
-        raise HAProxyError(f"HAProxy did not take up its configuration, and goes on with the one before:\n{told}")
+        now = (
+            "goes on with the one before" if OURS.match(before[HAPROXY_CONFIGURATION] or "") else "balances nothing yet"
+        )
+        raise HAProxyError(f"HAProxy did not take up its configuration, and {now}:\n{told}")
     subprocess.run(["systemctl", "enable", "--quiet", UNIT], check=True, capture_output=True)
 
 

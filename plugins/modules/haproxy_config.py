@@ -12,6 +12,7 @@ description:
   - Puts HAProxy's configuration and its certificate in place, once HAProxy itself has read them beside those in force,
     and reloads it without a lost connection. Where it does not take them up, those from before come back.
   - Replaces C(/etc/haproxy/haproxy.cfg) only where it is as the distribution made it, or this module's own.
+  - Fails, before anything changes, where another program has a port that HAProxy is to listen at.
   - Hosts that were taken out for maintenance stay out.
 extends_documentation_fragment:
   - switchyard.django.attributes.diff
@@ -84,6 +85,12 @@ def settle(wanted: haproxy.Wanted, check: bool) -> tuple[bool, list[dict]]:
         raise haproxy.HAProxyError(f"{problem}. Nothing was changed.")
     if haproxy.is_in_force(wanted):
         return False, []
+    taken = haproxy.taken(wanted.configuration)
+    if taken:
+        raise haproxy.HAProxyError(
+            f"Another program has port {', '.join(taken)} of this host, which is balancer_port or balancer_tls_port. "
+            "See who: ss -ltnp. Stop it, or choose another port. Nothing was changed."
+        )
     diff = [difference(path, text) for path, text in wanted.files.items() if disk.text_of(path) != text]
     # A bare host that is only looked at has no HAProxy to ask.
     if HAPROXY.exists():

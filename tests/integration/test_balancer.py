@@ -460,8 +460,8 @@ def test_a_port_that_another_program_has_changes_nothing(fleet: Fleet) -> None:
     fleet.balancer.sh("systemd-run --unit=squatter python3 -m http.server 8081")
     refused(
         fleet.play("playbooks/balancer.yml", balancer_port=8081),
-        "HAProxy did not take up its configuration, and goes on with the one before",
-        "Another program has that port, which is balancer_port or balancer_tls_port",
+        "Another program has port 8081 of this host, which is balancer_port or balancer_tls_port",
+        "Nothing was changed",
     )
     fleet.balancer.sh("systemctl stop squatter")
     assert fleet.balancer.sh("cat /etc/haproxy/haproxy.cfg") == before

@@ -227,15 +227,32 @@ def test_it_is_in_force_once_a_process_has_read_it(places, master):
     assert haproxy.is_in_force(wanted)
 
 
-def test_what_is_not_taken_up_is_put_back(places, master, monkeypatch):
-    places["HAPROXY_CONFIGURATION"].write_text("before")
+def test_a_port_that_another_program_has_is_named(places, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as free:
+        taken = other.getsockname()[1]
+        port = free.getsockname()[1]
+        free.close()
+        text = f"frontend visitors\n    bind *:{taken}\n    bind [::]:{taken} v6only\n    bind *:{port} ssl crt a.pem\n"
+        monkeypatch.setattr(haproxy, "runs", lambda: False)
+        assert haproxy.taken(text) == [str(taken)]
+        places["HAPROXY_CONFIGURATION"].write_text(text)
+        assert haproxy.taken(text) == [str(taken)], "what is only written there is nobody's"
+        monkeypatch.setattr(haproxy, "runs", lambda: True)
+        assert haproxy.taken(text) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [(CONFIGURATION, "goes on with the one before"), ("the package's", "balances nothing yet")]
+)
+def test_what_is_not_taken_up_is_put_back(places, master, monkeypatch, before, now):
+    places["HAPROXY_CONFIGURATION"].write_text(before)
     places["HAPROXY_CERTIFICATE"].write_text("certificate before")
     monkeypatch.setattr(haproxy, "_take_up", lambda digest: "cannot bind")
     said = []
     monkeypatch.setattr(subprocess, "run", lambda command, **_options: said.append(command))
-    with pytest.raises(haproxy.HAProxyError, match="goes on with the one before:\ncannot bind"):
+    with pytest.raises(haproxy.HAProxyError, match=f"and {now}:\ncannot bind"):
         haproxy.enforce(haproxy.Wanted("shop", CONFIGURATION, "another"))
-    assert places["HAPROXY_CONFIGURATION"].read_text() == "before"
+    assert places["HAPROXY_CONFIGURATION"].read_text() == before
     assert places["HAPROXY_CERTIFICATE"].read_text() == "certificate before"
     assert said == [["systemctl", "reload", "haproxy.service"]]
 

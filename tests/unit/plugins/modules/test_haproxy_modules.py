@@ -43,6 +43,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(haproxy_servers, "HAPROXY_LOCK", tmp_path / "lock")
     monkeypatch.setattr(haproxy, "foreign", lambda site: "")
     monkeypatch.setattr(haproxy, "is_in_force", lambda wanted: False)
+    monkeypatch.setattr(haproxy, "taken", lambda configuration: [])
     monkeypatch.setattr(haproxy, "refused", lambda wanted: "")
     monkeypatch.setattr(haproxy, "enforce", done.append)
     return done
@@ -72,6 +73,17 @@ def test_a_configuration_that_is_in_force_stays(host, run, monkeypatch):
 def test_a_configuration_of_somebody_else_stays(host, run, monkeypatch):
     monkeypatch.setattr(haproxy, "foreign", lambda site: "It was changed by hand")
     assert run(haproxy_config, **GIVEN)["msg"] == "It was changed by hand. Nothing was changed."
+    assert host == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_port_that_is_taken_is_said_before_anything_changes(host, run, monkeypatch, check):
+    monkeypatch.setattr(haproxy, "taken", lambda configuration: ["80", "443"])
+    said = run(haproxy_config, check=check, **GIVEN)["msg"]
+    assert said.startswith(
+        "Another program has port 80, 443 of this host, which is balancer_port or balancer_tls_port."
+    )
+    assert said.endswith("Nothing was changed.")
     assert host == []
 
 

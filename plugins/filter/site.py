@@ -98,6 +98,7 @@ class FilterModule:
             "release_task_problems": of("release_tasks", "problems"),
             "release_tasks_at": of("release_tasks", "at"),
             "restore_plan": of("backup", "plan"),
+            "rollback_parting": of("fleet", "parting"),
             "sandbox_directives": of("sandbox", "directives"),
             "sandbox_problems": of("sandbox", "problems"),
             "site_folders": site_folders,

@@ -54,6 +54,41 @@ def differing(parts: Mapping[str, Mapping[str, str]]) -> list[str]:
     return found
 
 
+def parting(answers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why the hosts can't go back together, with what each of them has and the way out; empty where they can.
+
+    :param answers: what the module release_rollback returned, by host
+    """
+    problems = [host for host, answer in answers.items() if answer["problem"]]
+    if not problems and len({answer["release"] for answer in answers.values()}) == 1:
+        return ""
+    alike: dict[str, list[str]] = {}
+    for host, answer in answers.items():
+        said = answer["problem"] or f"It would go back to {answer['release']}."
+        alike.setdefault(f"{answer['live'] or 'Nothing'} is live. {said}", []).append(host)
+    # What is the same everywhere says its own way out.
+    way_out = f" {_common_way(answers)}" if len(alike) > 1 else ""
+    return "\n".join(
+        [
+            "The hosts can't go back together:" if problems else "The hosts would go back to different releases:",
+            *(f"{', '.join(hosts)}: {said}" for said, hosts in alike.items()),
+            f"No traffic was moved.{way_out}",
+        ]
+    )
+
+
+def _common_way(answers: Mapping[str, Mapping[str, Any]]) -> str:
+    everywhere = {answer["live"] for answer in answers.values()}
+    first, *others = (answer["has"] for answer in answers.values())
+    common = [name for name in first if all(name in one for one in others) and everywhere != {name}]
+    if common:
+        return f"Name the one that is meant with -e rollback_to=; each of them has {', '.join(common)}."
+    return (
+        "There is no release to go back to that each of them has: deploy the version that is meant, or leave hosts out "
+        "by name, with what they have: --limit '!NAME'"
+    )
+
+
 def stragglers(moves: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The hosts that were to move and did not, or of which nobody knows whether they did.
 

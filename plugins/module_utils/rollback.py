@@ -75,6 +75,13 @@ def choose(layout: Layout, to: str, environment: str) -> str:
     return target
 
 
+def what_there_is(layout: Layout) -> dict[str, Any]:
+    """The live release, and those that were live once and can start, the latest first."""
+    found = state.releases(layout)
+    startable = state.startable(layout, found["releases"])
+    return {"live": found["live"], "has": [name for name in found["lived"] if name in startable]}
+
+
 def _leads_away(found: Mapping[str, Any], way: str, today: str) -> bool:
     """Whether the release, with the environment of today, is neither what is live nor what was rejected."""
     live, other = found["releases"][found["live"]], found["releases"][way]

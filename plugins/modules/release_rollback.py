@@ -62,6 +62,11 @@ options:
         description: As in M(switchyard.django.cutover).
         type: bool
         default: true
+  alone:
+    description: Whether the run has no other host of the site. Else it is no failure where there is no way back, for
+      all hosts have to be judged together; RV(problem) says why.
+    type: bool
+    default: true
   successes:
     description: How many rounds of probes in a row must pass.
     type: int
@@ -90,9 +95,22 @@ held:
   type: dict
   returned: when there is one and O(together) was asked for
 release:
-  description: The identifier of the release to go back to.
+  description: The identifier of the release to go back to; empty where there is a RV(problem).
   type: str
   returned: success
+problem:
+  description: Why there is no way back; empty where there is one.
+  type: str
+  returned: success
+live:
+  description: The identifier of the release that was live before, or null.
+  type: str
+  returned: unless O(alone)
+has:
+  description: The releases that were live once and can start, the latest first.
+  type: list
+  elements: str
+  returned: unless O(alone)
 left:
   description: The migrations that it does not know and that are applied.
   type: list
@@ -141,6 +159,7 @@ def main() -> None:
                     "free": {"type": "bool", "default": True},
                 },
             },
+            "alone": {"type": "bool", "default": True},
             "successes": {"type": "int", "default": 3},
             "deadline": {"type": "float", "default": 60},
         },
@@ -160,15 +179,19 @@ def main() -> None:
             f"playbooks/restore.yml -e restore_backup={unfinished}. Nothing was changed."
         )
     begun = lease.begin(layout, module.params["claim"], module.exit_json, module.warn)
+    beside = {} if module.params["alone"] else rollback.what_there_is(layout)
     try:
-        result = roll_back(module, layout, begun)
+        result = {**roll_back(module, layout, begun), "problem": ""}
     except rollback.RollbackError as problem:
-        module.fail_json(msg=f"{layout.site}: {problem}", **begun)
+        if module.params["alone"]:
+            module.fail_json(msg=f"{layout.site}: {problem}", **begun)
+        nothing = {"release": "", "left": [], "reversal": {}, "outcome": {}}
+        result = {"changed": False, **nothing, "problem": str(problem)}
     except (OSError, subprocess.CalledProcessError, units.StillAtWorkError, host_program.ProgramError) as problem:
         module.fail_json(
             msg=f"{layout.site}: the rollback ends here, the live release still serves: {problem}", **begun
         )
-    module.exit_json(**result, **begun)
+    module.exit_json(**result, **beside, **begun)
 
 
 def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:

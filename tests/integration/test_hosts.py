@@ -196,6 +196,15 @@ def test_a_host_that_sleeps_stops_the_deploy_unless_it_is_left_out_by_name(fleet
 
 def test_the_first_host_may_be_the_one_that_lags_behind(fleet: Fleet) -> None:
     done(fleet.deploy(8, "--limit", "!web1", serve_mode="asgi"))
+    live = fleet.live()
+    with untouched(fleet):
+        refused(
+            fleet.roll_back(),
+            "board: The hosts would go back to different releases:",
+            f"web1: {live['web1']} is live. It would go back to ",
+            f"web2, web3: {live['web2']} is live. It would go back to {live['web1']}.",
+            "Name the one that is meant with -e rollback_to=; each of them has ",
+        )
     run = fleet.deploy(8, serve_mode="")  # the stack of the latest cutover
     done(run)
     on_one_release(fleet)

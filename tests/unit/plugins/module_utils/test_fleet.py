@@ -74,6 +74,56 @@ def test_what_differs_is_named_with_who_agrees():
     assert fleet.differing(parts) == ["gate (web1, web3 / web2)"]
 
 
+# --- back together
+
+
+def answer(live, target, *has, problem=""):
+    return {"live": live, "release": target, "has": list(has), "problem": problem}
+
+
+def test_hosts_that_go_back_to_the_same_release_do():
+    assert fleet.parting({"web1": answer("c", "b", "c", "b"), "web2": answer("b", "b", "b")}) == ""
+    assert fleet.parting({"web1": answer("c", "b")}) == ""
+
+
+def test_of_hosts_on_different_releases_each_is_named_with_its_own_and_what_all_have():
+    answers = {
+        "web1": answer("c", "b", "c", "b", "a"),
+        "web2": answer("b", "a", "b", "a"),
+        "web3": answer("c", "b", "c", "b", "a"),
+    }
+    assert fleet.parting(answers).splitlines() == [
+        "The hosts would go back to different releases:",
+        "web1, web3: c is live. It would go back to b.",
+        "web2: b is live. It would go back to a.",
+        "No traffic was moved. Name the one that is meant with -e rollback_to=; each of them has b, a.",
+    ]
+
+
+def test_a_host_without_a_way_back_hides_nobody_elses():
+    answers = {"web1": answer("b", "a", "b", "a"), "web2": answer("a", "", "a", problem="No release was live before.")}
+    assert fleet.parting(answers).splitlines() == [
+        "The hosts can't go back together:",
+        "web1: b is live. It would go back to a.",
+        "web2: a is live. No release was live before.",
+        "No traffic was moved. Name the one that is meant with -e rollback_to=; each of them has a.",
+    ]
+
+
+def test_hosts_that_have_no_release_in_common_are_told_so():
+    answers = {"web1": answer("c", "b", "c", "b"), "web2": answer("c", "", "c", problem="There is none.")}
+    assert "There is no release to go back to that each of them has: deploy the version" in fleet.parting(answers)
+
+
+def test_what_all_hosts_say_is_said_once_and_has_its_own_way_out():
+    answers = {name: answer("b", "", "b", "a", problem="There is none. Do this.") for name in ("web1", "web2")}
+    assert fleet.parting(answers).splitlines() == [
+        "The hosts can't go back together:",
+        "web1, web2: b is live. There is none. Do this.",
+        "No traffic was moved.",
+    ]
+
+
 # --- who could not follow
 
 

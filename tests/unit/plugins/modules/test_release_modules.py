@@ -112,6 +112,14 @@ def test_in_check_mode_a_rollback_says_where_it_leads_and_takes_no_lease(layout,
     assert lease.read(layout) is None
 
 
+def test_beside_other_hosts_a_rollback_to_nowhere_is_said_and_no_failure(run):
+    found = run(release_rollback, check=True, to="f" * 12, alone=False)
+    assert not found.get("failed")
+    assert found["problem"].startswith(f"rollback_to {'f' * 12} is no release here")
+    assert (found["release"], found["live"], found["has"]) == ("", R3, [R3, R2, R1])
+    assert run(release_rollback, check=True, alone=False)["problem"] == ""
+
+
 def test_a_rollback_to_nowhere_names_the_site(run):
     found = run(release_rollback, check=True, to="f" * 12)
     assert found["failed"]

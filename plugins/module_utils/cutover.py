@@ -369,10 +369,7 @@ def _validate_candidate(layout: Layout, plan: Plan) -> None:
     taken = default_server.conflicts(done.stderr, _edge(layout, plan)["hosts"])
     if taken:
         owners = [file for file in default_server.files_with(taken[0]) if file != str(layout.edge)]
-        raise CutoverError(
-            f"site_domains has {', '.join(taken)}, which {owners[0] if owners else 'another server of nginx'} serves "
-            "on the same port already. Take the name out of there, or out of site_domains."
-        )
+        raise CutoverError(default_server.taken(taken, owners[0] if owners else "another server of nginx"))
 
 
 def _refused(layout: Layout, said: str) -> str:

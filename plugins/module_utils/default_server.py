@@ -106,6 +106,11 @@ class Listen:
         return self.address in ("", "*", "0.0.0.0", "[::]")  # noqa: S104 - nothing is bound here
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Within which nginx tells servers apart by their names: IPv4 and IPv6 are two."""
+        return "" if self.everywhere and self.address != "[::]" else self.address, self.port
+
+    @property
     def takes_away(self) -> bool:
         """Whether nginx asks this server first, and no other, for an address at which others listen as well."""
         return not EVERYWHERE_OR_HERE.fullmatch(self.address)
@@ -134,11 +139,16 @@ def _servers(text: str) -> list[str]:
 
 def _listens_of(server: str) -> list[Listen]:
     """Where a server listens. One without a name is there for names that no other has, whether it says so or not."""
-    names = {name.strip("\"'") for words in SERVER_NAME.findall(server) for name in words.split()}
+    names = _names_of(server)
     directives = [words.split() for words in LISTEN.findall(server)] or [["80"]]
     return [
         replace(_listen(words), nameless=names <= {"", "_"}) for words in directives if not words[0].startswith("unix:")
     ]
+
+
+def _names_of(server: str) -> set[str]:
+    """What a server is called, as nginx compares it."""
+    return {name.strip("\"'").lower() for words in SERVER_NAME.findall(server) for name in words.split()}
 
 
 def _listen(words: list[str]) -> Listen:
@@ -147,6 +157,32 @@ def _listen(words: list[str]) -> Listen:
     if not port.isdecimal():  # an address alone
         address, port = words[0], "80"
     return Listen(address, int(port), not {"default", "default_server"}.isdisjoint(words[1:]))
+
+
+def rivals(own: Path, names: Iterable[str], listens: Iterable[str]) -> str:
+    """Which of the site's names another file of nginx's configuration has at the same place; empty where none.
+
+    It is a look at the files alone: what a server block includes is found at the cutover, by nginx itself.
+
+    :param own: the site's own file
+    :param listens: where it listens, as nginx's directive has it
+    """
+    wanted = {name.lower(): name for name in names}
+    here = {_listen([one]).place for one in listens}
+    found: dict[str, list[str]] = {}
+    for path, text in _files():
+        for server in _servers(text) if path != str(own) else []:
+            if here & {listen.place for listen in _listens_of(server)}:
+                found.setdefault(path, []).extend(wanted[name] for name in _names_of(server) & set(wanted))
+    return "\n".join(taken(theirs, path) for path, theirs in found.items() if theirs)
+
+
+def taken(names: Iterable[str], owner: str) -> str:
+    """That somebody else serves these names, in words."""
+    return (
+        f"site_domains has {', '.join(sorted(set(names)))}, which {owner} serves on the same port already. Take the "
+        "name out of there, or out of site_domains."
+    )
 
 
 def conflicts(said: str, hosts: Iterable[str]) -> list[str]:

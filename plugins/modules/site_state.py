@@ -63,6 +63,11 @@ options:
     description: The address and port at which nginx is to listen, which must be the host's; empty for every address.
     type: str
     default: ""
+  ports:
+    description: The ports at which nginx is to listen for the site, to see whether another site has its names there.
+    type: list
+    elements: int
+    default: []
   tls:
     description: Where the certificate of the site comes from, a dictionary of kind, certificate, key and directory as
       M(switchyard.django.site_certificate) has them; empty for no TLS.
@@ -142,6 +147,9 @@ state:
       description: For each of O(reach) C(to), its address, C(from), by which this host comes there, and the
         C(problem), if any.
       type: dict
+    names_taken:
+      description: Which of O(domains) another site of the host has at the same port, and the way out; empty where none.
+      type: str
     certificate:
       description: Of the certificate that O(tls) names, its C(problem), which is why it can't work, with the way out,
         a C(warning), and why something is C(due), all empty where there is nothing to say; and the paths C(certificate)
@@ -153,6 +161,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.switchyard.django.plugins.module_utils import (
     certificate,
     data_host,
+    default_server,
     edge,
     environment,
     host_files,
@@ -183,6 +192,7 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "worker_connections": {"type": "int", "default": 0},
             "bind": {"type": "str", "default": ""},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "tls": {"type": "dict", "default": {}},
             "sandbox": {"type": "dict", "default": {}},
             "schedules": {"type": "dict", "default": {}},
@@ -203,6 +213,7 @@ def main() -> None:
     found["reached"] = {one: data_host.way_to(one, wanted["address"]) for one in wanted["reach"]}
     found["nginx_main"] = edge.main_problem(wanted["worker_connections"])
     found["nginx_refuses"] = nginx_service.refused_already(layout, and_ours=False)
+    found["names_taken"] = names_taken(layout, wanted["domains"], wanted["bind"], wanted["ports"])
     found["bindable"] = not wanted["bind"] or edge.is_own(wanted["bind"])
     found["bad_schedules"] = processes.bad_schedules(wanted["schedules"])
     found["unknown"] = sandbox.unknown(wanted["sandbox"]) if wanted["sandbox"] else []
@@ -213,6 +224,13 @@ def main() -> None:
     if begun["lease"] and (found["missing_packages"] or not found["uv"]):
         lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
     module.exit_json(changed=False, state=found, **begun)
+
+
+def names_taken(layout: Layout, domains: list[str], bind: str, ports: list[int]) -> str:
+    """Which names another site of the host has where this one is to listen."""
+    names = [f"[{name}]" if ":" in name else name for name in domains]
+    listens = [bind] if bind else [f"{address}{port}" for port in ports for address in ("", "[::]:")]
+    return default_server.rivals(layout.edge, names, listens)
 
 
 if __name__ == "__main__":

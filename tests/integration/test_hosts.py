@@ -26,9 +26,14 @@ from fleet import Fleet
 pytestmark = pytest.mark.full
 
 NAMES = ("web1", "web2", "web3")
-# A neighbour who wants the site's name: a host finds that at the cutover and not before.
+# A neighbour who wants the site's name. Where an included file has it, a host finds that at the cutover and not before.
 NEIGHBOUR = "/etc/nginx/conf.d/neighbour.conf"
+INCLUDED = "/etc/nginx/neighbours_name"
 RIVAL = f"echo 'server {{ listen 80; server_name board.example.org; return 204; }}' > {NEIGHBOUR}"
+HIDDEN_RIVAL = (
+    f"echo 'server_name board.example.org;' > {INCLUDED}; "
+    f"echo 'server {{ listen 80; server_name neighbour; include {INCLUDED}; return 204; }}' > {NEIGHBOUR}"
+)
 PATIENCE = 120
 
 
@@ -116,21 +121,33 @@ def test_where_one_fails_at_the_gate_none_moves(fleet: Fleet) -> None:
     fleet["web2"].sh("rm /srv/board/data/sick")
 
 
-def test_where_the_third_can_not_move_the_first_two_are_taken_back(fleet: Fleet) -> None:
+def test_where_the_third_has_a_neighbour_of_the_sites_name_nothing_is_begun(fleet: Fleet) -> None:
     fleet["web3"].sh(RIVAL)
+    before = [host.fingerprint() for host in fleet]
+    with untouched(fleet):
+        refused(
+            fleet.deploy(3),
+            f"web3: site_domains has board.example.org, which {NEIGHBOUR} serves",
+            "Nothing was changed.",
+        )
+    assert [host.fingerprint() for host in fleet] == before
+
+
+def test_where_the_third_can_not_move_the_first_two_are_taken_back(fleet: Fleet) -> None:
+    fleet["web3"].sh(HIDDEN_RIVAL)
     with unnoticed(fleet):
-        refused(fleet.deploy(3), f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web2 was taken back: ")
+        refused(fleet.deploy(3), f"which {INCLUDED} serves", "web1 was taken back: ", "web2 was taken back: ")
     for name, how in (("web1", "restore"), ("web2", "restore"), ("web3", "deploy")):
         assert fleets.history(fleet[name])[-1]["operation"] == how
 
 
 def test_where_one_of_a_batch_can_not_move_the_next_batch_is_not_touched(fleet: Fleet) -> None:
     fleet["web3"].sh(f"rm {NEIGHBOUR}")
-    fleet["web2"].sh(RIVAL)
+    fleet["web2"].sh(HIDDEN_RIVAL)
     before = fleets.history(fleet["web3"])
     with unnoticed(fleet):
         run = fleet.deploy(4, site_batch=1)
-        refused(run, f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web3 was not touched: ")
+        refused(run, f"which {INCLUDED} serves", "web1 was taken back: ", "web3 was not touched: ")
     assert fleets.history(fleet["web3"]) == before
     fleet["web2"].sh(f"rm {NEIGHBOUR}")
 
@@ -290,10 +307,13 @@ def end_the_controller(scratch: str) -> None:
 def test_a_rollback_goes_in_batches_and_a_host_that_can_not_follow_keeps_all_where_they_were(fleet: Fleet) -> None:
     before = fleet.live()
     target = next(e["from"] for e in fleets.history(fleet["web1"])[::-1] if e["phase"] == "outcome")
-    fleet["web2"].sh(RIVAL)
+    fleet["web2"].sh(HIDDEN_RIVAL)
+    with untouched(fleet):
+        run = fleet.roll_back(rollback_to="f" * 12)
+        refused(run, f"web1, web2, web3: {before['web1']} is live. rollback_to {'f' * 12} is no release here.")
     with unnoticed(fleet):
         run = fleet.roll_back(rollback_to=target, site_batch=1)
-        refused(run, f"which {NEIGHBOUR} serves", "web1 was taken back: ", "web3 was not touched: ")
+        refused(run, f"which {INCLUDED} serves", "web1 was taken back: ", "web3 was not touched: ")
     fleet["web2"].sh(f"rm {NEIGHBOUR}")
     with fleet.under_load() as failures:
         done(fleet.roll_back(rollback_to=target, site_batch=1))

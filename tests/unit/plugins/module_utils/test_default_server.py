@@ -519,3 +519,54 @@ def test_where_nginx_refuses_its_configuration_the_files_are_read(monkeypatch, t
 def test_the_file_that_has_a_name_is_found(by_hand, text, has):
     by_hand(text)
     assert default_server.files_with("shop.example.org") == ([BY_HAND] if has else [])
+
+
+OWN = Path("/etc/nginx/sites-enabled/shop.conf")
+EVERYWHERE = ["80", "[::]:80"]
+
+
+def rivals(nginx, text, listens=EVERYWHERE, own=OWN):
+    nginx.files = {str(OWN): "server { listen 80; server_name shop.example.org; }", "/other.conf": text}
+    return default_server.rivals(own, ["Shop.example.org", "www.example.org"], listens)
+
+
+@pytest.mark.parametrize(
+    ("text", "listens"),
+    [
+        ("server { listen 80; server_name shop.example.org; }", EVERYWHERE),
+        ("server { server_name SHOP.example.org; }", EVERYWHERE),
+        ("server { listen [::]:80; server_name a.org 'shop.example.org'; }", EVERYWHERE),
+        ("server { listen 8080; listen *:80; server_name shop.example.org; }", EVERYWHERE),
+        ("server { listen 443 ssl; server_name shop.example.org; }", [*EVERYWHERE, "443", "[::]:443"]),
+        ("server { listen 10.0.0.5:8000; server_name shop.example.org; }", ["10.0.0.5:8000"]),
+        ("server { listen 80; server_name a.org; } server { listen 80; server_name shop.example.org; }", EVERYWHERE),
+    ],
+)
+def test_another_who_has_a_name_at_the_same_place_is_found_before_anything_begins(nginx, text, listens):
+    assert rivals(nginx, text, listens) == (
+        "site_domains has Shop.example.org, which /other.conf serves on the same port already. Take the name out of "
+        "there, or out of site_domains."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "listens"),
+    [
+        ("server { listen 8080; server_name shop.example.org; }", EVERYWHERE),
+        ("server { listen 10.0.0.5:80; server_name shop.example.org; }", EVERYWHERE),
+        ("server { listen 80; server_name shop.example.org; }", ["10.0.0.5:80"]),
+        ("server { listen unix:/run/a; server_name shop.example.org; }", EVERYWHERE),
+        ("server { listen 80; server_name .example.org *.example.org blog.example.org; }", EVERYWHERE),
+        ("server { listen 80; server_name a.org; } server { listen 81; server_name shop.example.org; }", EVERYWHERE),
+    ],
+)
+def test_another_who_has_it_elsewhere_is_in_nobodys_way(nginx, text, listens):
+    assert rivals(nginx, text, listens) == ""
+
+
+def test_everybody_who_has_one_is_named(nginx):
+    said = rivals(nginx, "server { server_name www.example.org; }", own=Path("/none"))
+    assert [line.split(" serves")[0] for line in said.splitlines()] == [
+        "site_domains has Shop.example.org, which /etc/nginx/sites-enabled/shop.conf",
+        "site_domains has www.example.org, which /other.conf",
+    ]

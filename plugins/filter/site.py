@@ -80,7 +80,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "access_rules": of("services", "access_rules"),
+            "access_rules": of("postgresql", "access_rules"),
             "balancer_problems": of("balancer_variables", "problems"),
             "batch_problems": of("fleet", "batch_problems"),
             "batches": of("fleet", "batches"),
@@ -92,9 +92,10 @@ class FilterModule:
             "exec_start": exec_start,
             "host_names": of("balancer_variables", "names_in"),
             "instance_size": instance_size,
-            "listen_addresses": of("services", "listening"),
             "manage_problems": manage_problems,
             "nginx_path": nginx_path,
+            "postgresql_changes": of("postgresql", "changes"),
+            "postgresql_problems": of("postgresql", "problems"),
             "release_task_problems": of("release_tasks", "problems"),
             "release_tasks_at": of("release_tasks", "at"),
             "restore_plan": of("backup", "plan"),

@@ -31,6 +31,7 @@ class Found:
     """What is there. `stale` is a configuration that the server has not read yet.
 
     `listens` is PostgreSQL's listen_addresses, and where a Redis listens for a release that may still be live.
+    `settings` are those of PostgreSQL that this collection has set.
     """
 
     problem: str = ""
@@ -41,14 +42,19 @@ class Found:
     hba_file: str = ""
     configuration: str = ""
     unit: str = ""
+    max_connections: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
 
-def look(site: str, kind: str, port: int, addresses: list[str], fingerprint: str, host: str) -> Found:
+def look(
+    site: str, kind: str, port: int, addresses: list[str], fingerprint: str, host: str, max_connections: int = 0
+) -> Found:
     """Read what the host has, and judge whether the site can have its service there.
 
     :param addresses: at which the service is to listen beside the loopback
     :param fingerprint: of the site's secrets, empty where it has none yet
     :param host: how the inventory calls the host
+    :param max_connections: that PostgreSQL has to allow; 0 where those that it allows will do
     """
     found = Found(missing=state.missing_packages(PACKAGES[kind]))
     foreign = [one for one in addresses if not _is_own(one)]
@@ -60,7 +66,7 @@ def look(site: str, kind: str, port: int, addresses: list[str], fingerprint: str
             f"address by which the site's hosts reach it as site_address of {host}."
         )
     elif kind == "postgresql":
-        _look_at_postgresql(found, site, port, fingerprint, host)
+        _look_at_postgresql(found, site, port, fingerprint, host, max_connections)
     else:
         _look_at_redis(found, site, port, addresses, fingerprint, host)
     return found
@@ -97,24 +103,21 @@ QUESTION = """\
 SELECT current_setting('listen_addresses'), current_setting('hba_file'), current_setting('config_file'),
        extract(epoch FROM pg_conf_load_time()),
        (SELECT coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles WHERE rolname = '{site}'),
-       (SELECT count(*) FROM pg_database WHERE datname = '{site}')
+       (SELECT count(*) FROM pg_database WHERE datname = '{site}'),
+       setting, coalesce(sourcefile, ''), coalesce(sourceline, 0)
+  FROM pg_settings WHERE name = 'max_connections'
 """
 SEPARATOR = "\x1f"
+# Beside postgresql.conf, which includes it.
+SETTINGS = "conf.d/90-switchyard.conf"
+SETTING = re.compile(r"(?m)^(\w+) = '([^']*)'$")
+INCLUDES = re.compile(r"\s*include_dir\s*=?\s*'conf\.d'")
 
 
-def _look_at_postgresql(found: Found, site: str, port: int, fingerprint: str, host: str) -> None:
+def _look_at_postgresql(found: Found, site: str, port: int, fingerprint: str, host: str, max_connections: int) -> None:
     if found.missing and not Path("/usr/bin/psql").exists():
         return  # it will come with the package
-    command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", f"--port={port}", f"--field-separator={SEPARATOR}"]
-    done = subprocess.run(
-        [*command, f"--host={services.SOCKETS}", "--dbname=postgres", "--pset=null=-"],
-        input=QUESTION.format(site=site),
-        env={**os.environ, "PGCONNECT_TIMEOUT": "5", "LC_ALL": "C.UTF-8"},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _ask_postgresql(site, port)
     if done.returncode:
         if "postgresql" in found.missing:
             return
@@ -124,15 +127,17 @@ def _look_at_postgresql(found: Found, site: str, port: int, fingerprint: str, ho
             f"Look there: systemctl status 'postgresql*'; pg_lsclusters says which ports there are."
         )
         return
-    found.listens, found.hba_file, found.configuration, loaded, comment, databases = done.stdout.rstrip("\n").split(
-        SEPARATOR
-    )
+    told = done.stdout.rstrip("\n").split(SEPARATOR)
+    found.listens, found.hba_file, found.configuration, loaded, comment, databases, connections, source, line = told
     version, cluster = Path(found.configuration).parts[3:5]
     found.unit = f"postgresql@{version}-{cluster}.service"
     found.stale = os.path.getmtime(found.hba_file) > float(loaded)
     found.lets_in = re.findall(
         rf"^hostssl\s+{site}\s+{site}\s+([0-9a-fA-F.:/]+)\s", _read(found.hba_file), re.MULTILINE
     )
+    settings = Path(found.configuration).parent / SETTINGS
+    found.settings = dict(SETTING.findall(_read(str(settings))))
+    found.max_connections = int(connections)
     there = comment != "-" or databases != "0"
     if there and comment not in (MARK, mark(site, fingerprint)):
         found.problem = (
@@ -140,6 +145,34 @@ def _look_at_postgresql(found: Found, site: str, port: int, fingerprint: str, ho
             f"this site's. Choose another site_name, or give the database by its URL. If it is meant for this site, "
             f'hand it over there: sudo -u postgres psql -c "COMMENT ON ROLE \\"{site}\\" IS \'{MARK}\'"'
         )
+    elif max_connections > found.max_connections and _overrules(source, int(line), settings, found.configuration):
+        found.problem = (
+            f"postgresql_max_connections {max_connections}: on {host} {source}, line {line}, says {connections}, and "
+            f"is read after {settings}, where it would be set. Raise it there and restart PostgreSQL, or take the line "
+            "out."
+        )
+
+
+def _ask_postgresql(site: str, port: int) -> subprocess.CompletedProcess[str]:
+    command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", f"--port={port}", f"--field-separator={SEPARATOR}"]
+    return subprocess.run(
+        [*command, f"--host={services.SOCKETS}", "--dbname=postgres", "--pset=null=-"],
+        input=QUESTION.format(site=site),
+        env={**os.environ, "PGCONNECT_TIMEOUT": "5", "LC_ALL": "C.UTF-8"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _overrules(source: str, line: int, settings: Path, configuration: str) -> bool:
+    """Whether a line of PostgreSQL's configuration counts more than our file: the last one that is read does."""
+    if source != configuration:
+        return bool(source) and (Path(source).parent != settings.parent or Path(source).name > settings.name)
+    lines = _read(configuration).splitlines()
+    includes = next((number for number, text in enumerate(lines, 1) if INCLUDES.match(text)), 0)
+    return line > includes
 
 
 # --- Redis -----------------------------------------------------------------------------------------------------------

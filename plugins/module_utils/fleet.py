@@ -59,7 +59,7 @@ def parting(answers: Mapping[str, Mapping[str, Any]]) -> str:
 
     :param answers: what the module release_rollback returned, by host
     """
-    problems = [host for host, answer in answers.items() if answer["problem"]]
+    problems = any(answer["problem"] for answer in answers.values())
     if not problems and len({answer["release"] for answer in answers.values()}) == 1:
         return ""
     alike: dict[str, list[str]] = {}

@@ -321,36 +321,3 @@ def sqlite_refusal(where: str, hosts: int) -> str:
         f"{where} is SQLite, which one host alone can have, but the site has {hosts} hosts. Use PostgreSQL, with "
         "site_database: postgresql and the host for it in site_database_host, or one host"
     )
-
-
-# --- for the hosts of the data ---------------------------------------------------------------------------------------
-
-
-def listening(current: str, wanted: list[str]) -> str:
-    """PostgreSQL's listen_addresses with those that the site needs: it may listen elsewhere for others."""
-    there = [one.strip() for one in current.split(",") if one.strip()]
-    missing = [
-        one
-        for one in wanted
-        if not {"*", "::" if ":" in one else "0.0.0.0", one}.intersection(there)  # noqa: S104
-    ]
-    return current if not missing else ",".join([*there, *dict.fromkeys(missing)])
-
-
-def access_rules(site: str, sources: list[str], former: list[str]) -> list[dict[str, str]]:
-    """The lines of pg_hba.conf by which the site's hosts get in, and nobody else, and only over TLS.
-
-    :param former: from where its hosts came before; the lines of those that are no more go
-    """
-    wanted = {str(ipaddress.ip_network(one, strict=False)) for one in sources}
-    return [
-        {
-            "contype": "hostssl",
-            "databases": site,
-            "users": site,
-            "address": one,
-            "method": "scram-sha-256",
-            "state": "present" if one in wanted else "absent",
-        }
-        for one in sorted(wanted.union(former))
-    ]

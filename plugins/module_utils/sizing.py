@@ -20,6 +20,8 @@ UNITS = {"": 1, "K": 1024, "M": MIB, "G": 1024 * MIB, "T": 1024 * 1024 * MIB}
 INSTANCES = 2
 # Fewer bytes than any Python needs: a number without its unit.
 LEAST_MEMORY = 16 * MIB
+# Of its connections PostgreSQL keeps so many for superusers.
+RESERVED = 3
 
 
 # --- the host --------------------------------------------------------------------------------------------------------
@@ -234,7 +236,7 @@ def connections_problem(wanted: Mapping[str, int], hosts: int, databases: Mappin
     """What does not fit into the connections that a database server allows; two instances have theirs at once.
 
     :param databases: alias -> what Django and the database say: max_connections, and pool, the most that one process
-        keeps, each where there is one
+        keeps, each where there is one; and ours, whether the role postgresql set it up
     """
     found = []
     for alias, database in databases.items():
@@ -247,10 +249,12 @@ def connections_problem(wanted: Mapping[str, int], hosts: int, databases: Mappin
             how = (
                 f"a pool of {pool} in each of {_count(wanted['workers'])}" if pool else "one for each request at a time"
             )
+            enough = -(-(total + RESERVED) // 10) * 10
+            way = f" (postgresql_max_connections: {enough} does, and restarts it)" if database.get("ours") else ""
             found.append(
                 f"DATABASES[{alias!r}] allows {limit} connections, but {INSTANCES} instances during a cutover × "
                 f"{hosts} host(s) × {each} ({how}) are {total}. Have fewer workers or threads, raise the server's "
-                "max_connections, or say with site_database_connections how many there are, where a pool such as "
+                f"max_connections{way}, or say with site_database_connections how many there are, where a pool such as "
                 "PgBouncer stands in front, 0 not to count them"
             )
     return found

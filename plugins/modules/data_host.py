@@ -37,6 +37,10 @@ options:
     description: Of the site's secrets, as M(switchyard.django.site_state) returns it; empty where it has none yet.
     type: str
     default: ""
+  max_connections:
+    description: The V(postgresql_max_connections) that are asked for, to see whether they can be set; 0 for none.
+    type: int
+    default: 0
   host:
     description: How the inventory calls the host, for messages.
     type: str
@@ -87,6 +91,12 @@ found:
     unit:
       description: The unit of the server.
       type: str
+    max_connections:
+      description: The connections that PostgreSQL allows at this moment; 0 for another service.
+      type: int
+    settings:
+      description: The settings of PostgreSQL that this collection has made, by their name.
+      type: dict
 """
 
 from dataclasses import asdict
@@ -103,6 +113,7 @@ def main() -> None:
             "port": {"type": "int", "required": True},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "fingerprint": {"type": "str", "default": ""},
+            "max_connections": {"type": "int", "default": 0},
             "host": {"type": "str", "required": True},
         },
         supports_check_mode=True,

@@ -42,6 +42,11 @@ options:
       V(0) not to count them.
     type: str
     default: auto
+  own_database:
+    description: Whether the collection itself has set up the database that the settings call default, for the way out
+      where its connections do not suffice.
+    type: bool
+    default: false
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -95,6 +100,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 1800},
             "build_environment": {"type": "str", "default": "{}", "no_log": True},
             "connections": {"type": "str", "default": "auto"},
+            "own_database": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -117,9 +123,12 @@ def main() -> None:
     except release.ReleaseError as problem:
         module.fail_json(msg=str(problem))
     allowed = module.params["connections"]
+    databases = report.get("connections", {})
     if allowed != "auto":
-        for database in report.get("connections", {}).values():
+        for database in databases.values():
             database["max_connections"] = int(allowed)
+    elif module.params["own_database"] and "default" in databases:
+        databases["default"]["ours"] = True
     scheme = wanted.manifest["gate"]["scheme"]
     verdict = django_settings.judge(
         report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme, wanted.size

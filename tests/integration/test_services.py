@@ -155,8 +155,60 @@ def test_again_nothing_changes(town: Town) -> None:
     assert (run.rc, run.changed) == (0, []), run.output
 
 
+MORE = {"postgresql_max_connections": 150, "postgresql_extensions": ["bloom"]}
+REFUSES_TO_START = """
+mkdir -p /etc/systemd/system/postgresql@.service.d
+printf '[Service]\\nExecStartPre=/bin/sh -c "! grep -q 170 /etc/postgresql/15/main/conf.d/90-switchyard.conf"\\n' \\
+    > /etc/systemd/system/postgresql@.service.d/99-test.conf
+systemctl daemon-reload
+"""
+
+
+def sql(host: Host, database: str, statement: str) -> str:
+    return host.sh(f"runuser -u postgres -- psql -d {database} -tAc {shlex.quote(statement)}").strip()
+
+
+def test_the_server_allows_more_connections_and_has_the_extensions_that_a_superuser_makes(town: Town) -> None:
+    run = town.deploy(town.web1, "--check", "--diff", **MORE)
+    assert run.rc == 0, run.output
+    assert "+max_connections = '150'" in run.output
+    assert sql(town.web1, "near", "SHOW max_connections") == "100"
+    run = town.deploy(town.web1, **MORE)
+    assert run.rc == 0, run.output
+    assert sql(town.web1, "near", "SHOW max_connections") == "150"
+    assert sql(town.web1, "near", "SELECT count(*) FROM pg_extension WHERE extname = 'bloom'") == "1"
+    assert kept(town, town.web1) == ["hello"]
+    for variables in (MORE, {}):  # and what was raised stays
+        run = town.deploy(town.web1, **variables)
+        assert (run.rc, run.changed) == (0, []), run.output
+    assert sql(town.web1, "near", "SHOW max_connections") == "150"
+
+
+@pytest.mark.parametrize(
+    "variables", [{"postgresql_extensions": ["bloom", "post gis"]}, {"postgresql_max_connections": "many"}]
+)
+def test_what_postgresql_can_not_be_told_is_refused_before_a_host_is_asked(
+    town: Town, variables: dict[str, Any]
+) -> None:
+    run = town.deploy(town.web1, **variables)
+    assert (run.rc != 0, run.remote) == (True, [])
+    assert next(iter(variables)) in run.output
+
+
+def test_a_server_that_does_not_start_with_more_has_what_it_had_before(town: Town) -> None:
+    town.web1.sh(REFUSES_TO_START)
+    try:
+        run = town.deploy(town.web1, postgresql_max_connections=170)
+        assert run.rc != 0
+        assert "PostgreSQL on web1 does not start with max_connections = 170, and runs with what it had" in run.output
+        assert sql(town.web1, "near", "SHOW max_connections") == "150"
+        assert kept(town, town.web1) == ["hello"]
+    finally:
+        town.web1.sh("rm /etc/systemd/system/postgresql@.service.d/99-test.conf; systemctl daemon-reload")
+
+
 def test_what_a_queue_holds_survives_a_power_cut(town: Town) -> None:
-    town.get(town.web1, "/cached/")
+    visits = town.get(town.web1, "/cached/")["visits"]
     town.web1.sh("sleep 1.5")  # Redis writes each second
     town.web1.restart()
     for _attempt in range(60):
@@ -164,7 +216,7 @@ def test_what_a_queue_holds_survives_a_power_cut(town: Town) -> None:
         if status == 200:
             break
         town.web1.sh("sleep 0.5")
-    assert json.loads(body) == {"visits": 3}
+    assert json.loads(body) == {"visits": visits + 1}
     assert kept(town, town.web1) == ["hello"]
 
 
@@ -228,7 +280,7 @@ def test_a_second_site_shares_the_host_and_reads_nothing_of_the_first(town: Town
     refused = town.deploy(town.web1, **second)
     assert refused.rc != 0
     assert "redis_port 6379: on db1 that port is taken by /etc/redis/redis-far.conf" in refused.output
-    second |= {"redis_port": 6380, "site_database_variables": PARTS}
+    second |= {"redis_port": 6380, "site_database_variables": PARTS, "postgresql_max_connections": 120}
     before = town.db1.fingerprint()
     run = town.deploy(town.web1, "--check", "--diff", **second)
     assert run.rc == 0, run.output
@@ -237,6 +289,9 @@ def test_a_second_site_shares_the_host_and_reads_nothing_of_the_first(town: Town
     assert run.rc == 0, run.output
     status, _headers, body = town.web1.get("/telegrams/?text=mine", "second.example.org")
     assert (status, json.loads(body)["kept"], json.loads(body)["ssl"]) == (200, ["mine"], True)
+    assert sql(town.db1, "second", "SHOW max_connections") == "120"
+    settings = "/etc/postgresql/15/main/conf.d/90-switchyard.conf"
+    assert f"listen_addresses = 'localhost,{town.db1.address}'" in town.db1.sh(f"cat {settings}")
     # The second knows its own password, and comes from a host that may come.
     word, address = in_environment(town.web1, "second", "POSTGRES_PASSWORD"), town.db1.address
     url = f"postgresql://second:{word}@{address}/far?sslmode=require"

@@ -37,8 +37,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return it
 
 
-def look(kind: str, port: int = 0, addresses: list[str] | None = None) -> data_host.Found:
-    return data_host.look("shop", kind, port, addresses or [], "0123456789abcdef", "db1")
+def look(kind: str, port: int = 0, addresses: list[str] | None = None, max_connections: int = 0) -> data_host.Found:
+    return data_host.look("shop", kind, port, addresses or [], "0123456789abcdef", "db1", max_connections)
 
 
 def free_port() -> int:
@@ -49,9 +49,16 @@ def free_port() -> int:
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-def says(host: SimpleNamespace, comment: str, databases: int = 0, loaded: float | None = None) -> None:
-    parts = ["localhost", str(host.hba), "/etc/postgresql/15/main/postgresql.conf"]
-    parts += [str(time.time() + 9 if loaded is None else loaded), comment, str(databases)]
+def says(
+    host: SimpleNamespace,
+    comment: str,
+    databases: int = 0,
+    loaded: float | None = None,
+    configuration: str = "/etc/postgresql/15/main/postgresql.conf",
+    source: tuple[str, int] = ("", 0),
+) -> None:
+    parts = ["localhost", str(host.hba), configuration, str(time.time() + 9 if loaded is None else loaded), comment]
+    parts += [str(databases), "100", *map(str, source)]
     host.psql = (0, data_host.SEPARATOR.join(parts) + "\n", "")
 
 
@@ -104,6 +111,46 @@ def test_an_address_that_is_not_the_hosts_is_refused(host: SimpleNamespace) -> N
     problem = look("postgresql", addresses=["192.0.2.77"]).problem
     assert "192.0.2.77 is none of its addresses" in problem
     assert "site_address of db1" in problem
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    """Debian's, as far as it counts: the number of connections, and the folder that is read after it."""
+    file = tmp_path / "postgresql/15/main/postgresql.conf"
+    (file.parent / "conf.d").mkdir(parents=True)
+    file.write_text("max_connections = 100\n#include_dir = '...'\ninclude_dir = 'conf.d'\nmax_connections = 100\n")
+    return file
+
+
+def test_what_the_collection_has_set_is_read(host: SimpleNamespace, configuration: Path) -> None:
+    says(host, "-", configuration=str(configuration))
+    assert (look("postgresql").settings, look("postgresql").max_connections) == ({}, 100)
+    ours = configuration.parent / "conf.d/90-switchyard.conf"
+    ours.write_text("# ours\nlisten_addresses = 'localhost,10.0.0.5'\nmax_connections = '100'\n")
+    assert look("postgresql").settings == {"listen_addresses": "localhost,10.0.0.5", "max_connections": "100"}
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "overrules"),
+    [
+        ("postgresql.conf", 1, False),
+        ("postgresql.conf", 4, True),
+        ("conf.d/10-mine.conf", 1, False),
+        ("conf.d/90-switchyard.conf", 3, False),
+        ("conf.d/99-mine.conf", 1, True),
+        ("postgresql.auto.conf", 3, True),
+        ("", 0, False),
+    ],
+)
+def test_a_line_that_counts_more_than_ours_is_named_before_anything_changes(
+    host: SimpleNamespace, configuration: Path, file: str, line: int, overrules: bool
+) -> None:
+    source = str(configuration.parent / file) if file else ""
+    says(host, "-", configuration=str(configuration), source=(source, line))
+    assert look("postgresql").problem == look("postgresql", max_connections=100).problem == ""
+    problem = look("postgresql", max_connections=101).problem
+    assert problem.startswith(f"postgresql_max_connections 101: on db1 {source}, line {line}, says 100") == overrules
+    assert bool(problem) == overrules
 
 
 # --- Redis -----------------------------------------------------------------------------------------------------------

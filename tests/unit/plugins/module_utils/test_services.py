@@ -191,32 +191,3 @@ def test_postgresqls_verifier_proves_the_password() -> None:
 def test_a_verifier_is_the_same_each_time_and_does_not_hold_the_password() -> None:
     assert services.scram_verifier(KEY) == services.scram_verifier(KEY)
     assert services.password(KEY, "redis") not in services.redis_verifier(KEY)
-
-
-# --- the hosts of the data -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("current", "wanted", "after"),
-    [
-        ("localhost", ["10.0.0.5"], "localhost,10.0.0.5"),
-        ("localhost, 10.0.0.5", ["10.0.0.5"], "localhost, 10.0.0.5"),
-        ("*", ["10.0.0.5", "fd00::5"], "*"),
-        ("0.0.0.0", ["10.0.0.5", "fd00::5"], "0.0.0.0,fd00::5"),  # noqa: S104
-        ("::", ["fd00::5"], "::"),
-        ("", ["10.0.0.5", "10.0.0.5"], "10.0.0.5"),
-    ],
-)
-def test_postgresql_listens_no_wider_than_needed_and_nowhere_less(current: str, wanted: list[str], after: str) -> None:
-    assert services.listening(current, wanted) == after
-
-
-def test_the_hosts_of_a_site_get_in_and_those_that_were_go() -> None:
-    rules = services.access_rules("shop", ["10.0.0.2", "fd00::2", "10.1.0.0/24"], ["10.0.0.2/32", "10.0.0.9/32"])
-    assert {rule["contype"] for rule in rules} == {"hostssl"}
-    assert {(rule["address"], rule["state"]) for rule in rules} == {
-        ("10.0.0.2/32", "present"),
-        ("fd00::2/128", "present"),
-        ("10.1.0.0/24", "present"),
-        ("10.0.0.9/32", "absent"),
-    }

@@ -455,6 +455,13 @@ def test_two_instances_on_every_host_have_their_connections_at_once():
     assert "are 192." in problem
 
 
+def test_of_the_collections_own_server_the_variable_is_named():
+    (problem,) = connections_problem(WANTED, 3, {"default": {"max_connections": 97, "ours": True}})
+    assert "raise the server's max_connections (postgresql_max_connections: 200 does, and restarts it), or" in problem
+    (problem,) = connections_problem(WANTED, 3, {"default": {"max_connections": 97}})
+    assert "postgresql" not in problem
+
+
 def test_a_pool_bounds_what_a_worker_has():
     database = {"max_connections": 40, "pool": 5}
     assert connections_problem(WANTED, 1, {"default": database}) == []

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The advice as lines to read, and as data."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import plan
+from ansible_collections.switchyard.django.plugins.module_utils.advice import Advice
+from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Finding
+
+# Ansible puts a line into quotes, behind 8 spaces, within 100 columns.
+WIDTH = 88
+ALIKE = 12
+CALLS = 40
+FILES = 8
+# A text that YAML takes as it is; true and no are none.
+PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[A-Za-z_][\w.]*", re.IGNORECASE)
+
+
+def as_data(advice: Advice) -> dict[str, Any]:
+    """All of it, for programs."""
+    found = asdict(advice)
+    for finding in found["blocking"]:
+        finding["chain"] = [{"path": path, "line": line, "name": name} for path, line, name in finding["chain"]]
+    return {**found, "variables": variables(advice)}
+
+
+def variables(advice: Advice) -> dict[str, Any]:
+    """The variables of the site that follow from the advice."""
+    found: dict[str, Any] = {"site_package": advice.package}
+    if advice.settings != f"{plan.prefix(advice.package)}settings" or advice.package == ".":
+        found["site_settings"] = advice.settings
+    found["serve_mode"] = advice.stack
+    environment = {name: value for need in advice.needs for name, value in need.environment.items()}
+    overrides = {name: value for need in advice.needs for name, value in need.overrides.items()}
+    if environment:
+        found["site_env"] = environment
+    if overrides:
+        found["site_settings_overrides"] = overrides
+    return found
+
+
+def lines(advice: Advice) -> list[str]:
+    """The verdict, then the reasons, then what blocks, then what to set."""
+    found = [*_wrapped(advice.verdict, "")]
+    found += _some((_place(sign.path, sign.line, sign.what) for sign in advice.reasons), ALIKE)
+    if not [sign for sign in advice.reasons if sign.weight != "has"]:
+        found += _wrapped(f"no consumer, no WebSocket, no stream, no async view in {advice.files} files", "  ")
+    if advice.costs:
+        found += ["", "What costs under ASGI:"]
+        found += _some((_place(sign.path, sign.line, sign.what) for sign in advice.costs), ALIKE)
+    if advice.blocking:
+        number = len(advice.blocking)
+        calls = "One call that does" if number == 1 else f"{number} calls that do"
+        found += ["", f"{calls} not belong in async code, where one makes all visitors wait:"]
+        found += _some(map(_call, advice.blocking), CALLS)
+    if advice.needs:
+        found += ["", "Settings that production asks for:"]
+        found += _some((_place(need.path, need.line, f"{need.setting} {need.what}") for need in advice.needs), ALIKE)
+    if advice.unparsable:
+        found += ["", "Not read:"]
+        found += _some((_wrapped(f"{path}: {why}", "  ") for path, why in sorted(advice.unparsable.items())), FILES)
+    return [*found, "", "Variables for the site:", *_yaml(variables(advice))]
+
+
+def summary(advice: Advice, most: int = 4) -> list[str]:
+    """The verdict and the first reasons."""
+    return [
+        *_wrapped(advice.verdict, ""),
+        *_some((_place(sign.path, sign.line, sign.what) for sign in advice.reasons), most),
+    ]
+
+
+def _some(blocks: Iterable[list[str]], most: int) -> list[str]:
+    blocks = list(blocks)
+    shown = [line for block in blocks[:most] for line in block]
+    return shown + ([f"  and {len(blocks) - most} more"] if len(blocks) > most else [])
+
+
+def _place(path: str, line: int, what: str) -> list[str]:
+    return _wrapped(f"{path}:{line}  {what}" if line else f"{path}  {what}", "  ")
+
+
+def _call(finding: Finding) -> list[str]:
+    found = _place(finding.path, finding.line, f"{finding.call}: {finding.why}")
+    way = " → ".join(f"{path}:{line} {name}" for path, line, name in finding.chain)
+    found += _wrapped(f"instead: {finding.instead}", "      ")
+    return [*found, *_wrapped(f"{finding.kind}: {way}", "      ")]
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    # What stands apart by two spaces stays so.
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+
+
+def _yaml(found: dict[str, Any], indent: str = "  ") -> Iterator[str]:
+    """YAML whose values are JSON, which YAML reads as it is."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _yaml(value, f"{indent}  ")
+        elif isinstance(value, list) and len(json.dumps(value)) > WIDTH // 2:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  - {_scalar(one)}" for one in value)
+        else:
+            yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _scalar(value: Any) -> str:
+    return value if isinstance(value, str) and PLAIN.fullmatch(value) else json.dumps(value)

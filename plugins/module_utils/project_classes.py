@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the classes of a project are made of, and what they have under a name."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from ansible_collections.switchyard.django.plugins.module_utils import orm_names
+from ansible_collections.switchyard.django.plugins.module_utils.project_index import Scope, own_nodes
+from ansible_collections.switchyard.django.plugins.module_utils.project_values import (
+    NOTHING,
+    Class,
+    Instance,
+    Library,
+    Rows,
+    Value,
+)
+
+
+class Classes(ABC):
+    """The part of Names that knows of classes."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[int, Scope] = {}
+        self._lineages: dict[Class, list[Class | Library]] = {}
+
+    @abstractmethod
+    def value(self, node: ast.AST | None, scope: Scope) -> Value:
+        """What an expression means."""
+
+    @abstractmethod
+    def lookup(self, name: str, scope: Scope) -> Value:
+        """What a name means in a scope."""
+
+    @staticmethod
+    @abstractmethod
+    def merge(values: Iterable[Value]) -> Value:
+        """The one value that all of them are."""
+
+    def scope_of(self, node: ast.AST, around: Scope) -> Scope:
+        """The scope of a function or a class."""
+        if id(node) not in self._scopes:
+            self._scopes[id(node)] = Scope(around.module, node, around)
+        return self._scopes[id(node)]
+
+    def instance(self, of: Class) -> Value:
+        """What an instance of a class is: a queryset, a row, a manager, or none of these."""
+        kind = self.orm_kind(of)
+        if kind == "instance":
+            return Rows("instance", of, loaded=frozenset("*"))
+        return Rows(kind, "", methods=of, loaded=frozenset("*")) if kind else Instance(of)
+
+    def lineage(self, of: Class) -> list[Class | Library]:
+        """A class and those that it is made of, as far as they can be told."""
+        if of not in self._lineages:
+            self._lineages[of] = [of]  # for a class that is its own base
+            found: list[Class | Library] = [of]
+            for base in of.node.bases:
+                value = self.value(base.func if isinstance(base, ast.Call) else base, of.scope)
+                if isinstance(base, ast.Subscript):
+                    value = self.value(base.value, of.scope)
+                if isinstance(value, Class) and value != of:
+                    found += [one for one in self.lineage(value) if one not in found]
+                elif isinstance(value, Library) and value != NOTHING:
+                    found.append(value)
+            self._lineages[of] = found
+        return self._lineages[of]
+
+    def library_bases(self, of: Class) -> list[str]:
+        return [one.path for one in self.lineage(of) if isinstance(one, Library)]
+
+    def base_names(self, of: Class) -> list[str]:
+        """The dotted names of all that a class is made of: a library may lie in the source itself."""
+        return [
+            one.path if isinstance(one, Library) else f"{one.scope.module.name}.{one.node.name}"
+            for one in self.lineage(of)
+        ]
+
+    def orm_kind(self, of: Class) -> str:
+        """instance, manager or queryset; empty for a class that is none of them."""
+        return orm_names.kind_of(self.library_bases(of))
+
+    def attribute(self, of: Class, name: str, after: Class | None = None) -> Value:
+        """What a class has under a name, by itself or by what it is made of."""
+        classes = self.lineage(of)
+        if after in classes:
+            classes = classes[classes.index(after) + 1 :]
+        for one in classes:
+            if isinstance(one, Library):
+                continue
+            scope = self.scope_of(one.node, one.scope)
+            if name in scope.bindings:
+                return self.lookup(name, scope)
+        return NOTHING
+
+    def assigned(self, of: Class, name: str) -> Value:
+        """What the methods of a class assign to an attribute of self."""
+        values = []
+        for one in self.lineage(of):
+            if isinstance(one, Library):
+                continue
+            around = self.scope_of(one.node, one.scope)
+            for method in one.node.body:
+                if not isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) or not method.args.args:
+                    continue
+                own = method.args.args[0].arg
+                for node in own_nodes(method):
+                    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                    if isinstance(node, (ast.Assign, ast.AnnAssign)) and any(
+                        isinstance(target, ast.Attribute)
+                        and target.attr == name
+                        and isinstance(target.value, ast.Name)
+                        and target.value.id == own
+                        for target in targets
+                    ):
+                        values.append(self.value(node.value, self.scope_of(method, around)))
+        return self.merge(values) if values else NOTHING

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files of a project tell how it is served, and which of its packages is the site's."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ansible_collections.switchyard.django.plugins.module_utils import plan
+
+# No project that was met has more; what is larger is data, or made by a program.
+MOST_FILES = 20_000
+LARGEST_FILE = 1_000_000  # bytes
+MOST_BYTES = 100_000_000
+
+# Folders whose code no request reaches: written for tests, for migrations, by others.
+BESIDE = frozenset(
+    "tests test testing e2e migrations site-packages dist-packages node_modules bower_components "
+    "__pycache__ .git .tox .nox .venv venv virtualenv".split()
+)
+# Of these only where they are no package: an app may be called docs.
+BESIDE_UNLESS_PACKAGE = frozenset("docs doc examples example samples benchmarks bench scripts bin build dist".split())
+TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|locustfile|fabfile|setup|noxfile)\.py$")
+SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]=]+\s*["']([\w.]+)["']""")
+IMPORT = re.compile(r"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
+STARTS = re.compile(r"(^|/)(wsgi|asgi|manage)(/__init__)?\.py$")
+ENTRY = re.compile(r"(^|/)(wsgi|asgi)(/__init__)?\.py$")
+
+
+class ProjectError(Exception):
+    """The project can't be read; the message names the variable and the way out."""
+
+
+@dataclass
+class ProjectFiles:
+    """The Python files that count, by their paths in the source, and what was left out of them, with the reason."""
+
+    package: str
+    root: str
+    texts: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def read(archive: Path, package: str = "") -> ProjectFiles:
+    """Read the Python files of a source, without unpacking it.
+
+    :param package: site_package, or "" to find it
+    """
+    with tarfile.open(archive) as tar:
+        members = {member.name: member for member in tar.getmembers()}
+        sizes = {name: member.size for name, member in members.items() if member.isfile()}
+
+        def text(name: str) -> str:
+            content = tar.extractfile(members[name])
+            return content.read().decode("utf-8-sig", "replace") if content else ""
+
+        starts = {name: text(name) for name in sizes if STARTS.search(name) and sizes[name] < LARGEST_FILE}
+        found = ProjectFiles(*package_of(members, starts, package))
+        found.skipped, names = _within_bounds({name: sizes[name] for name in counting(sizes, found.root)})
+        # In the order of the archive, which is compressed as a whole.
+        found.texts = {name: text(name) for name in sizes if name in names}
+    return found
+
+
+def _within_bounds(sizes: Mapping[str, int]) -> tuple[dict[str, str], set[str]]:
+    """What is too much, with the reason, and the rest."""
+    skipped: dict[str, str] = {}
+    kept: set[str] = set()
+    total = 0
+    for name in sorted(sizes):
+        if sizes[name] > LARGEST_FILE:
+            skipped[name] = f"{sizes[name] // 1000} kB, which is data or made by a program"
+        elif len(kept) == MOST_FILES or total + sizes[name] > MOST_BYTES:
+            skipped[name] = "and what comes behind it: the project is larger than what is read"
+            break
+        else:
+            kept.add(name)
+            total += sizes[name]
+    return skipped, kept
+
+
+def counting(names: Iterable[str], root: str) -> set[str]:
+    """The Python files whose code a request may reach."""
+    everything = set(names)
+    python = {name for name in everything if name.endswith(".py")}
+    environments = {str(PurePosixPath(name).parent) for name in everything if name.endswith("pyvenv.cfg")}
+    top = f"{root}/" if root else ""
+    kept = set()
+    for name in python:
+        # What lies in a folder tests counts where the site itself lies there.
+        inner = name[len(top) :] if name.startswith(top) else name
+        folders = inner.split("/")[:-1]
+        parents = [name[: len(name) - len(inner)] + "/".join(folders[: depth + 1]) for depth in range(len(folders))]
+        if TEST_FILE.search(f"/{inner}") or "management/commands/" in inner or BESIDE & set(folders):
+            continue
+        if any(
+            folder in BESIDE_UNLESS_PACKAGE and f"{parent}/__init__.py" not in python
+            for folder, parent in zip(folders, parents)
+        ):
+            continue
+        if any(parent in environments for parent in parents):
+            continue
+        kept.add(name)
+    return kept
+
+
+def package_of(files: Iterable[str], texts: Mapping[str, str], given: str = "") -> tuple[str, str]:
+    """The site's package and the folder in which it can be imported.
+
+    :param files: the paths of all files of the source
+    :param texts: the texts of its entry points and of each manage.py
+    :param given: site_package, or "" to find the one package that has wsgi.py or asgi.py
+    """
+    names = frozenset(files)
+    if given:
+        root = plan.project_root(given, names)
+        if root is None:
+            package = f"site_package {given!r} is no package of site_source: no folder has that name"
+            raise ProjectError(f"{package}. {plan.candidates(names)}")
+        return given, root
+    entries = [name for name in names if ENTRY.search(name)]
+    counted = counting(names, "").intersection(entries) or set(entries)
+    packages = {_dotted(folder, names, texts) for folder in {ENTRY.sub("", name) for name in counted}}
+    beside = {one for one in packages if f"{one[1]}/manage.py".lstrip("/") in names}
+    packages = beside if len(packages) > 1 and len(beside) == 1 else packages
+    if not packages:
+        raise ProjectError(
+            "site_source has no wsgi.py or asgi.py, so it can't be told which package is the site's. Is it the folder "
+            "that holds manage.py? Name the package with site_package"
+        )
+    if len(packages) > 1:
+        shown = " or ".join(package for package, _root in sorted(packages))
+        raise ProjectError(f"site_source has several packages with wsgi.py or asgi.py. Name one: site_package={shown}")
+    return packages.pop()
+
+
+def _dotted(folder: str, names: frozenset[str], texts: Mapping[str, str]) -> tuple[str, str]:
+    """The package that is a folder with entry points, and its root."""
+    parts = folder.split("/") if folder else []
+    depths = range(len(parts) + 1)
+    managed = [depth for depth in depths if "/".join((*parts[:depth], "manage.py")) in names]
+    # The settings are named as Python finds them, which tells where it begins to look.
+    entries = "\n".join(text for path, text in texts.items() if ENTRY.search(path) and ENTRY.sub("", path) == folder)
+    managers = [texts.get("/".join((*parts[:depth], "manage.py")), "") for depth in reversed(managed)]
+    for text in (entries, *managers):
+        told = SETTINGS.search(text)
+        for depth in depths if told else ():
+            if _is_module((*parts[:depth], *told[1].split(".")), names):  # type: ignore[index]
+                return _split(parts, depth)
+    for told in IMPORT.finditer(entries):
+        for depth in depths[:-1]:
+            imported = told[1].split(".")
+            if imported[0] == parts[depth] and _is_module((*parts[:depth], *imported), names):
+                return _split(parts, depth)
+    start = max(len(parts) - 1, 0)
+    while start > 0 and f"{'/'.join(parts[:start])}/__init__.py" in names:
+        start -= 1
+    # A folder with manage.py is where Python is started, whether it is a package or not.
+    return _split(parts, max([start, *managed]))
+
+
+def _is_module(parts: tuple[str, ...], names: frozenset[str]) -> bool:
+    base = "/".join(parts)
+    return f"{base}.py" in names or f"{base}/__init__.py" in names
+
+
+def _split(parts: list[str], depth: int) -> tuple[str, str]:
+    return ".".join(parts[depth:]) or plan.TOP, "/".join(parts[:depth])

@@ -68,7 +68,7 @@ def lines(advice: Advice) -> list[str]:
     if advice.unparsable:
         found += ["", "Not read:"]
         found += _some((_wrapped(f"{path}: {why}", "  ") for path, why in sorted(advice.unparsable.items())), FILES)
-    return [*found, "", "Variables for the site:", *_yaml(variables(advice))]
+    return [*found, "", "Variables for the site:", *as_yaml(variables(advice))]
 
 
 def summary(advice: Advice, most: int = 4) -> list[str]:
@@ -108,13 +108,13 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )
 
 
-def _yaml(found: dict[str, Any], indent: str = "  ") -> Iterator[str]:
-    """YAML whose values are JSON, which YAML reads as it is."""
+def as_yaml(found: dict[str, Any], indent: str = "  ") -> Iterator[str]:
+    """YAML in block style, without the double quotes that Ansible would escape."""
     for name, value in found.items():
         if isinstance(value, dict):
             yield f"{indent}{name}:"
-            yield from _yaml(value, f"{indent}  ")
-        elif isinstance(value, list) and len(json.dumps(value)) > WIDTH // 2:
+            yield from as_yaml(value, f"{indent}  ")
+        elif isinstance(value, list) and len(_scalar(value)) > WIDTH // 2:
             yield f"{indent}{name}:"
             yield from (f"{indent}  - {_scalar(one)}" for one in value)
         else:
@@ -122,4 +122,9 @@ def _yaml(found: dict[str, Any], indent: str = "  ") -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    return value if isinstance(value, str) and PLAIN.fullmatch(value) else json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_scalar, value))}]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    quoted = value.replace("'", "''")
+    return value if PLAIN.fullmatch(value) else f"'{quoted}'"

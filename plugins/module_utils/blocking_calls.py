@@ -220,12 +220,21 @@ class _Walk:
                     callee = self.names.attribute(callee, "__init__")
                 elif isinstance(callee, Instance):
                     callee = self.names.attribute(callee.of, "__call__")
-                if isinstance(callee, Function) and (not _is_generator(callee) or self._goes_through(node)):
+                if isinstance(callee, Function) and self._runs(callee, node):
                     yield callee
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 called = self.value(node)
                 if isinstance(called, Function) and _is_property(called):
                     yield called
+
+    def _runs(self, callee: Function, node: ast.Call) -> bool:
+        """Whether the call runs the function's body here."""
+        if callee.is_async:
+            return True
+        # What is awaited and is no coroutine function is another method than this one: that of a subclass.
+        if isinstance(self.parents.get(node), ast.Await):
+            return False
+        return not _is_generator(callee) or self._goes_through(node)
 
     def _in_other_loop(self, node: ast.AST) -> bool:
         parent = self.parents.get(node)

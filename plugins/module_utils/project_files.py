@@ -134,8 +134,11 @@ def package_of(files: Iterable[str], texts: Mapping[str, str], given: str = "") 
             "that holds manage.py? Name the package with site_package"
         )
     if len(packages) > 1:
-        shown = " or ".join(package for package, _root in sorted(packages))
-        raise ProjectError(f"site_source has several packages with wsgi.py or asgi.py. Name one: site_package={shown}")
+        shown = ", ".join(f"{package} in {root or 'its top'}" for package, root in sorted(packages))
+        raise ProjectError(
+            f"site_source has several packages with wsgi.py or asgi.py: {shown}. Name one with site_package, or give "
+            "its folder as site_source"
+        )
     return packages.pop()
 
 

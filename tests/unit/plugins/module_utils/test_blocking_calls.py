@@ -187,6 +187,18 @@ def test_a_generator_blocks_where_it_is_gone_through(blocks):
     assert blocks("for one in helper():\n    pass", "import time\n", beside) == ["time.sleep()"]
 
 
+def test_what_is_awaited_is_not_taken_for_a_sync_function(blocks):
+    beside = """
+class Operation:
+    def run(self):
+        time.sleep(1)
+
+def find(request) -> Operation: ...
+"""
+    assert blocks("await find(request).run()", "import time\n", beside) == []
+    assert blocks("find(request).run()", "import time\n", beside) == ["time.sleep()"]
+
+
 def test_a_property_is_followed(blocks):
     assert blocks("book = await Book.objects.afirst()\nbook.first_tag") == ["Tag.objects.first()"]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     timing,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
+from ansible_collections.switchyard.django.plugins.plugin_utils import controller
 
 
 class ActionModule(ActionBase):
@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
                 variables["site_source"],
                 variables["site_version"],
                 Path(variables["base"]),
-                _cache(),
+                controller.cache(),
                 variables["site_source_token"],
                 variables["site_source_key"],
             )
@@ -115,6 +115,7 @@ class ActionModule(ActionBase):
             processes=[asdict(process) for process in processes],
             requirements={"kind": wanted.kind, "files": wanted.files},
             services=placed,
+            advice=_advice(found.archive, variables) if variables["serve_mode"] == plan.AUTO else {},
         )
         return result
 
@@ -124,8 +125,14 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("\n".join(problems))
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "switchyard"
+def _advice(archive: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Which stack the project asks for, and why."""
+    # Most runs ask for none.
+    from ansible_collections.switchyard.django.plugins.module_utils import advice, advice_text, project_files
+
+    files = project_files.read(archive, variables["site_package"])
+    found = advice.advise(files, variables["site_settings"])
+    return {"stack": found.stack, "firm": found.firm, "lines": advice_text.summary(found)}
 
 
 def _addresses(task_vars: Mapping[str, Any]) -> dict[str, str]:

@@ -81,6 +81,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "access_rules": of("postgresql", "access_rules"),
+            "advised_stack": of("plan", "advised_stack"),
             "balancer_problems": of("balancer_variables", "problems"),
             "batch_problems": of("fleet", "batch_problems"),
             "batches": of("fleet", "batches"),

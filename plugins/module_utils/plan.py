@@ -32,6 +32,8 @@ DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0
 TOP = "."
 URL_PATH = re.compile(r"/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*(\?[A-Za-z0-9._~%&+,=:@/-]*)?")
 STACKS = ("wsgi", "asgi")
+# serve_mode, for the stack that the project asks for.
+AUTO = "auto"
 
 
 SHAPES = {
@@ -85,12 +87,29 @@ _EXAMPLES = {"site_package": "shop", "site_settings": "shop.settings"}
 
 
 def _mode_problem(mode: str) -> str | None:
-    if mode in ("", *STACKS):
+    if mode in ("", AUTO, *STACKS):
         return None
     return (
-        f"serve_mode {mode!r} is no stack. Use serve_mode=wsgi or serve_mode=asgi, or leave it out to keep the one "
-        "that is live"
+        f"serve_mode {mode!r} is no stack. Use serve_mode=wsgi or serve_mode=asgi, or serve_mode=auto for the one that "
+        "the project asks for; or leave it out to keep the one that is live"
     )
+
+
+def advised_stack(advice: Mapping[str, Any], live: str) -> dict[str, Any]:
+    """The stack for serve_mode=auto, and the lines that say why it is this one.
+
+    Where both would do, what is live stays: no site changes its stack for a trifle.
+
+    :param advice: what site_plan returns
+    :param live: the stack that is live, or ""
+    """
+    stack = advice["stack"]
+    chosen = stack
+    if live and stack != live and advice["firm"]:
+        chosen = f"{stack}, in place of {live}, which is live"
+    elif live and stack != live:
+        stack, chosen = live, f"{live} stays, which is live and does as well"
+    return {"stack": stack, "lines": [f"serve_mode=auto: {chosen}", *advice["lines"]]}
 
 
 def _domain_problem(domain: object) -> str | None:

@@ -120,7 +120,7 @@ options:
     type: str
     default: http
   serve_mode:
-    description: The stack; empty to keep the one that is live.
+    description: The stack, V(auto) for the one that the project asks for; empty to keep the one that is live.
     type: str
     default: ""
   hosts:
@@ -230,6 +230,11 @@ requirements:
 services:
   description: For V(database) and V(redis) the kind of the service, its host, address and port, and the environment
     variables that tell of it; empty where the site has none. Nothing of it is secret.
+  type: dict
+  returned: success
+advice:
+  description: With O(serve_mode=auto) the stack that the project asks for, whether the other one would be wrong
+    (V(firm)), and why (V(lines)). Otherwise empty.
   type: dict
   returned: success
 """

@@ -121,6 +121,17 @@ def test_times_that_contradict_each_other_are_refused_with_both_values(plan, nam
     assert "site_health_path" in message, "all at once"
 
 
+def test_the_advice_is_asked_for_with_auto_alone(plan, project):
+    assert plan()["advice"] == plan(serve_mode="wsgi")["advice"] == {}
+    assert plan(serve_mode="auto")["advice"] == {
+        "stack": "wsgi",
+        "firm": True,
+        "lines": ["WSGI: nothing here needs ASGI", "  backend/shop/wsgi.py:1  the WSGI entry point"],
+    }
+    (project / "backend/shop/wsgi.py").rename(project / "backend/shop/asgi.py")
+    assert plan(serve_mode="auto")["advice"]["stack"] == "asgi"
+
+
 def test_a_source_that_is_not_there_is_refused(plan):
     assert "site_source 'nowhere'" in refusal(plan, site_source="nowhere")
 

@@ -44,6 +44,7 @@ def judge_environment(site_env, **changes):
     [
         ("serve_mode", "wsgi"),
         ("serve_mode", "asgi"),
+        ("serve_mode", "auto"),
         ("site_name", "a"),
         ("site_name", "shop-2"),
         ("site_name", "s" * 32),
@@ -313,3 +314,21 @@ def test_a_site_that_is_visited_by_https_is_given_from_where_its_forms_come(sche
     schema = [{"name": "CSRF_TRUSTED_ORIGINS", "required": True}]
     found = environment_problems({}, site_env_schema=schema, scheme=scheme)
     assert [problem.partition(":")[0] for problem in found] == missing
+
+
+@pytest.mark.parametrize(
+    ("advised", "firm", "live", "stack", "words"),
+    [
+        ("asgi", True, "", "asgi", "serve_mode=auto: asgi"),
+        ("wsgi", False, "", "wsgi", "serve_mode=auto: wsgi"),
+        ("asgi", True, "asgi", "asgi", "serve_mode=auto: asgi"),
+        ("asgi", True, "wsgi", "asgi", "asgi, in place of wsgi, which is live"),
+        ("wsgi", True, "asgi", "wsgi", "wsgi, in place of asgi, which is live"),
+        ("wsgi", False, "asgi", "asgi", "asgi stays, which is live and does as well"),
+    ],
+)
+def test_auto_follows_the_advice_and_changes_nothing_for_a_trifle(advised, firm, live, stack, words):
+    found = plan.advised_stack({"stack": advised, "firm": firm, "lines": ["because"]}, live)
+    assert found["stack"] == stack
+    assert found["lines"][0].endswith(words)
+    assert found["lines"][1:] == ["because"]

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All of site_advice, which runs on the controller; its documentation is in plugins/modules/site_advice.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.switchyard.django.plugins.module_utils import advice, advice_text, project_files, source
+from ansible_collections.switchyard.django.plugins.plugin_utils import controller
+
+
+class ActionModule(ActionBase):
+    """Reads a project, without a connection to any host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, variables = self.validate_argument_spec(
+            argument_spec={
+                "site_source": {"type": "str", "required": True},
+                "site_version": {"type": "str", "default": ""},
+                "site_source_token": {"type": "str", "default": "", "no_log": True},
+                "site_source_key": {"type": "str", "default": "", "no_log": False},  # a path
+                "site_package": {"type": "str", "default": ""},
+                "site_settings": {"type": "str", "default": ""},
+                "site_domains": {"type": "list", "elements": "str", "default": []},
+                "base": {"type": "path", "required": True},
+            }
+        )
+        try:
+            found = source.resolve(
+                variables["site_source"],
+                variables["site_version"],
+                Path(variables["base"]),
+                controller.cache(),
+                variables["site_source_token"],
+                variables["site_source_key"],
+            )
+            files = project_files.read(found.archive, variables["site_package"])
+        except (source.SourceError, project_files.ProjectError) as problem:
+            raise AnsibleActionFail(str(problem)) from None
+        advised = advice.advise(files, variables["site_settings"], variables["site_domains"])
+        origin = source.without_credentials(variables["site_source"])
+        result.update(
+            changed=False,
+            stack=advised.stack,
+            lines=advice_text.lines(advised),
+            advice={"origin": origin, "commit": found.commit, **advice_text.as_data(advised)},
+        )
+        return result

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.switchyard.django.plugins.action.site_advice import ActionModule
+
+FILES = {
+    "backend/manage.py": "",
+    "backend/shop/settings.py": "INSTALLED_APPS = []\nALLOWED_HOSTS = []\n",
+    "backend/shop/wsgi.py": "application = None\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, text in FILES.items():
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text(text)
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def advice(run, project):
+    return lambda **changes: run(ActionModule, {"site_source": "project", "base": str(project.parent), **changes})
+
+
+def test_a_folder_is_read_and_nothing_else_is_asked_for(advice):
+    found = advice()
+    assert (found["changed"], found["stack"]) == (False, "wsgi")
+    assert found["lines"][0] == found["advice"]["verdict"]
+    assert found["advice"]["package"] == "shop"
+    assert found["advice"]["origin"] == "project"
+
+
+def test_a_git_url_is_read_at_a_version(advice, project):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *arguments], cwd=project, check=True)
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "sync")
+    git("tag", "v1")
+    (project / "backend/shop/asgi.py").write_text("")
+    (project / "backend/shop/wsgi.py").unlink()
+    git("add", "-A")
+    git("commit", "-qm", "async")
+    url = f"file://{project}"
+    assert advice(site_source=url)["stack"] == "asgi"
+    assert advice(site_source=url, site_version="v1")["stack"] == "wsgi"
+
+
+def test_the_names_of_the_site_go_into_the_settings(advice):
+    found = advice(site_domains=["shop.example.org"])
+    assert found["advice"]["variables"]["site_settings_overrides"]["ALLOWED_HOSTS"] == ["shop.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"site_source": "nowhere"}, "site_source 'nowhere'"),
+        ({"site_package": "store"}, "site_package 'store'"),
+        ({"site_source_token": "hunter2"}, "site_source_token goes with a URL"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_the_way_out(advice, changes, words):
+    with pytest.raises(AnsibleActionFail) as caught:
+        advice(**changes)
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/advise.yml as a user runs it: in a checkout, on no host but the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVEBOARD = ROOT / "examples/liveboard"
+
+
+@pytest.fixture
+def advise(tmp_path):
+    def advise(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [Path(sys.executable).parent / "ansible-playbook", str(ROOT / "playbooks/advise.yml"), *arguments],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                "PWD": str(cwd),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return advise
+
+
+def message(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of the advice."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+    found, _end = json.JSONDecoder().raw_decode(done.stdout.split('"msg": ', 1)[1])
+    return list(found)
+
+
+def test_a_project_is_all_that_is_needed(advise) -> None:
+    done = advise("-e", f"site_source={LIVEBOARD}")
+    lines = message(done)
+    assert lines[0] == "ASGI, because of its WebSockets"
+    assert lines[1] == "  liveboard/asgi.py:25  WebSocket routing (Channels)"
+    recap = done.stdout.index("PLAY RECAP")
+    assert max(map(len, done.stdout[:recap].splitlines())) <= 100
+
+
+def test_a_folder_is_meant_from_where_the_command_is_given(advise, tmp_path) -> None:
+    target = tmp_path / "advice.json"
+    done = advise("-e", "site_source=liveboard", "-e", "advise_json=advice.json", cwd=ROOT / "examples")
+    written = ROOT / "examples/advice.json"
+    try:
+        assert done.returncode == 0, done.stdout
+        written.rename(target)
+    finally:
+        written.unlink(missing_ok=True)
+    found = json.loads(target.read_text(encoding="utf-8"))
+    assert (found["stack"], found["firm"], found["package"]) == ("asgi", True, "liveboard")
+
+
+def test_the_variables_of_the_site_are_taken_from_its_inventory(advise, tmp_path) -> None:
+    inventory = {
+        "all": {
+            "hosts": {"web1.example.org": {}},
+            "vars": {
+                "site_source": str(ROOT / "tests/integration/projects/ledger"),
+                "site_package": "ledger",
+                "site_domains": ["ledger.example.org"],
+            },
+        }
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    lines = message(advise("-i", str(tmp_path / "hosts.yml"), "--check"))
+    assert lines[0].startswith("WSGI: nothing here needs ASGI")
+    assert "  site_package: ledger" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Which project? Give -e site_source="),
+        (["-e", "site_source=/nowhere"], "site_source '/nowhere'"),
+        (["-e", f"site_source={LIVEBOARD}", "-e", "site_package=store"], "site_package 'store'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_way_out(advise, arguments, words) -> None:
+    done = advise(*arguments)
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr

@@ -251,7 +251,9 @@ class Signs:
                     path, line, f"long polling in {entry.function.name}: WSGI holds a thread for each visitor", NEEDS
                 )
             else:
-                yield Sign(path, line, f"{entry.kind} {entry.function.name}", GAINS)
+                awaited = _awaited(entry.function)
+                awaits = f"awaits {', '.join(awaited[:2])}" if awaited else "awaits nothing, and could as well be sync"
+                yield Sign(path, line, f"{entry.kind} {entry.function.name}: {awaits}", GAINS)
 
     def _polls(self, function: Function) -> bool:
         """Whether a view goes round and round, and waits in between."""
@@ -267,6 +269,29 @@ class Signs:
                     if callee == Library("asyncio.sleep"):
                         return True
         return False
+
+
+def _awaited(function: Function) -> list[str]:
+    """What a function awaits, by name."""
+    found = []
+    for node in own_nodes(function.node):
+        if isinstance(node, ast.Await):
+            found.append(node.value)
+        elif isinstance(node, ast.AsyncWith):
+            found += [item.context_expr for item in node.items]
+        elif isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
+            found.append(node.iter)
+    return list(dict.fromkeys(_name_of(one) for one in found))
+
+
+def _name_of(node: ast.expr) -> str:
+    """The last two parts of a name: objects.aget of Book.objects.aget(pk=1)."""
+    called = node.func if isinstance(node, ast.Call) else node
+    if not isinstance(called, ast.Attribute):
+        return called.id if isinstance(called, ast.Name) else "…"
+    around = called.value.func if isinstance(called.value, ast.Call) else called.value
+    before = getattr(around, "attr", getattr(around, "id", "…"))
+    return f"{before}{'(…)' if around is not called.value else ''}.{called.attr}"
 
 
 def _asks_for_websocket(function: Function) -> int:

@@ -16,7 +16,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import plan
 # No project that was met has more; what is larger is data, or made by a program.
 MOST_FILES = 20_000
 LARGEST_FILE = 1_000_000  # bytes
-MOST_BYTES = 100_000_000
+MOST_BYTES = 30_000_000
 
 # Folders whose code no request reaches: written for tests, for migrations, by others.
 BESIDE = frozenset(

@@ -125,7 +125,12 @@ def test_what_does_not_work_under_wsgi_asks_for_asgi(advise, files, line, subjec
     ("files", "firm", "line"),
     [
         ({}, True, "shop/wsgi.py:2 the WSGI entry point"),
-        ({"books/views.py": ASYNC_VIEW}, False, "books/views.py:6 async view view"),
+        ({"books/views.py": ASYNC_VIEW}, False, "books/views.py:6 async view view: awaits asyncio.sleep"),
+        (
+            {"books/views.py": ASYNC_VIEW.replace("await asyncio.sleep(1)", "pass")},
+            False,
+            "books/views.py:6 async view view: awaits nothing",
+        ),
         ({"books/views.py": SYNC_STREAM}, True, "books/views.py:8 a stream by a sync iterator"),
         ({"books/views.py": BOTH_STREAMS}, False, "books/views.py:12 a stream, async or sync as the stack asks"),
         ({"books/consumers.py": CONSUMERS}, True, "shop/wsgi.py:2 the WSGI entry point"),

@@ -76,13 +76,12 @@ def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | 
     user_model = next(iter(settings.texts("AUTH_USER_MODEL")), ("",))[0]
     names = Names(index, user_model)
     applications = [text.rpartition(".")[0] for text, _path, _line in settings.texts("ASGI_APPLICATION")]
-    from_asgi = index.reachable([f"{prefix}asgi", *applications])
+    # Not by way of the settings, which lead to all there is.
+    from_asgi = index.reachable([f"{prefix}asgi", *applications], settings.paths)
     signs = Signs(names, _reached(index, settings, prefix) | from_asgi, from_asgi, _middleware(settings))
     entries = signs.entries()
     found = [*signs.find(entries), *_settings_signs(settings), *_entry_point_signs(names, prefix)]
-    stack, firm, verdict = _judge(
-        found, index.module(f"{prefix}wsgi") is not None, index.module(f"{prefix}asgi") is not None
-    )
+    stack, firm, verdict = _judge(found, f"{prefix}wsgi" in index.paths, f"{prefix}asgi" in index.paths)
     caches = [backend for backend, _path, _line in settings.backends("CACHES")]
     slow_cache = any(not backend.startswith(QUICK_CACHES) for backend in caches)
     costs = [*_middleware_costs(names, settings), *_channel_layer(settings, stack)] if entries or stack == ASGI else []

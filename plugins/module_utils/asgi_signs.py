@@ -31,11 +31,6 @@ OTHER_APPLICATIONS = {
     "mcp.server.fastmcp.FastMCP": "an MCP server",
 }
 ASYNC_CONSUMERS = ("channels.generic.websocket.Async", "channels.generic.http.Async", "channels.consumer.AsyncConsumer")
-SYNC_CONSUMERS = (
-    "channels.generic.websocket.WebsocketConsumer",
-    "channels.generic.websocket.JsonWebsocketConsumer",
-    "channels.consumer.SyncConsumer",
-)
 STREAMS = ("StreamingHttpResponse", "ServerSentEventsResponse", "EventStreamResponse", "EventSourceResponse")
 FRAMEWORKS = frozenset("django rest_framework adrf ninja ninja_extra wagtail allauth".split())
 VERBS = frozenset("get post put patch delete head options trace dispatch".split())
@@ -160,12 +155,8 @@ class Signs:
     def _applications(self) -> Iterator[Sign]:
         for module, node, callee, _scope in self._calls(*(one.rpartition(".")[2] for one in OTHER_APPLICATIONS)):
             if module.path in self.from_asgi and isinstance(callee, Library) and callee.path in OTHER_APPLICATIONS:
-                yield Sign(
-                    module.path,
-                    node.lineno,
-                    f"another ASGI application beside Django's: {OTHER_APPLICATIONS[callee.path]}",
-                    NEEDS,
-                )
+                what = f"another ASGI application beside Django's: {OTHER_APPLICATIONS[callee.path]}"
+                yield Sign(module.path, node.lineno, what, NEEDS)
         for module in self._modules("websocket"):
             if module.path not in self.from_asgi:
                 continue

@@ -71,13 +71,13 @@ def find(entries: Iterable[Entry], names: Names, cache_blocks: bool) -> list[Fin
     waiting: deque[tuple[Function, str, tuple[Step, ...]]] = deque(
         (entry.function, entry.kind, (_step(entry.function),)) for entry in entries
     )
-    seen: set[int] = set()
+    seen: set[ast.AST] = set()
     found: dict[tuple[str, int, str], Finding] = {}
     while waiting and len(seen) < MOST_FUNCTIONS:
         function, kind, chain = waiting.popleft()
-        if id(function.node) in seen:
+        if function.node in seen:
             continue
-        seen.add(id(function.node))
+        seen.add(function.node)
         walk = _Walk(function, names, cache_blocks)
         path = function.scope.module.path
         for line, call, about in walk.findings():

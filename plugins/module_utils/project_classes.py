@@ -25,7 +25,7 @@ class Classes(ABC):
     """The part of Names that knows of classes."""
 
     def __init__(self) -> None:
-        self._scopes: dict[int, Scope] = {}
+        self._scopes: dict[ast.AST, Scope] = {}
         self._lineages: dict[Class, list[Class | Library]] = {}
 
     @abstractmethod
@@ -43,9 +43,9 @@ class Classes(ABC):
 
     def scope_of(self, node: ast.AST, around: Scope) -> Scope:
         """The scope of a function or a class."""
-        if id(node) not in self._scopes:
-            self._scopes[id(node)] = Scope(around.module, node, around)
-        return self._scopes[id(node)]
+        if node not in self._scopes:
+            self._scopes[node] = Scope(around.module, node, around)
+        return self._scopes[node]
 
     def instance(self, of: Class) -> Value:
         """What an instance of a class is: a queryset, a row, a manager, or none of these."""

@@ -220,12 +220,14 @@ class ProjectIndex:
                 return self.module(".".join(parts[:number])), ".".join(parts[number:])
         return None, dotted
 
-    def reachable(self, starts: Iterable[str]) -> set[str]:
+    def reachable(self, starts: Iterable[str], without: frozenset[str] = frozenset()) -> set[str]:
         """The paths of the modules that these import, or name in a text, and so on.
 
         Django names much in texts: settings, URLs that are included, middleware.
+
+        :param without: paths that lead no further
         """
-        found: set[str] = set()
+        found = set(without)
         waiting = [name for name in starts if name in self.paths]
         while waiting:
             name = waiting.pop()
@@ -241,7 +243,7 @@ class ProjectIndex:
                     inner = ".".join(parts[:number])
                     if inner in self.paths and self.paths[inner] not in found:
                         waiting.append(inner)
-        return found
+        return found - without
 
 
 def _paths(texts: Mapping[str, str], root: str) -> dict[str, str]:

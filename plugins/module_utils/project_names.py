@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from ansible_collections.switchyard.django.plugins.module_utils import orm_names
 from ansible_collections.switchyard.django.plugins.module_utils.project_classes import Classes
@@ -40,6 +41,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     library,
 )
 
+# What leads from one path to another.
+OTHER_PATHS = frozenset("parent parents resolve joinpath absolute".split())
+
 
 class Names(Classes):
     """Finds out what expressions mean."""
@@ -49,8 +53,9 @@ class Names(Classes):
         super().__init__()
         self.index = index
         self.user_model = user_model
-        self._known: dict[tuple[int, int], Value] = {}
-        self._pending: set[tuple[int, int]] = set()
+        # By node and scope, by module and name, by function. The keys keep the nodes alive.
+        self._known: dict[tuple[object, object], Value] = {}
+        self._pending: set[tuple[object, object]] = set()
         self._cut = 0
 
     # --- scopes ------------------------------------------------------------------------------------------------------
@@ -90,7 +95,7 @@ class Names(Classes):
         for origin in reversed(scope.stars):
             module = self.index.module(origin)
             if module and module.scope is not scope:
-                found = self._once((id(module.scope), hash(name)), lambda: self.lookup(name, module.scope))  # noqa: B023
+                found = self._once((module.scope, name), partial(self.lookup, name, module.scope))
                 if found and found != NOTHING and not (isinstance(found, Library) and found.path[:9] == "builtins."):
                     return found
         return None
@@ -127,7 +132,7 @@ class Names(Classes):
             return Class(node, scope)
         if not isinstance(node, ast.expr):
             return self._first_parameter(scope, binding)
-        if binding.kind == "expr" or binding.kind == "entered":
+        if binding.kind in ("expr", "entered"):
             return self.value(node, scope)
         if binding.kind == "element":
             rows = self.value(node, scope)
@@ -161,17 +166,11 @@ class Names(Classes):
                 node = ast.parse(node.value, mode="eval").body
             except SyntaxError:
                 return None
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            sides = [
-                one for one in (node.left, node.right) if not (isinstance(one, ast.Constant) and one.value is None)
-            ]
-            return self._annotated(sides[0], scope) if len(sides) == 1 else None
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value is None:
+            return self._annotated(node.left, scope)
         if isinstance(node, ast.Subscript):
-            return (
-                self._annotated(node.slice, scope)
-                if self.value(node.value, scope) == Library("typing.Optional")
-                else None
-            )
+            optional = self.value(node.value, scope) == Library("typing.Optional")
+            return self._annotated(node.slice, scope) if optional else None
         kind = self.value(node, scope)
         if isinstance(kind, Class):
             return self.instance(kind)
@@ -187,7 +186,7 @@ class Names(Classes):
         if not rest:
             return OwnModule(module)
         if colon and rest == name:
-            return self._once((id(module), hash(name)), lambda: self.lookup_in(module, name))
+            return self._once((module, name), lambda: self.lookup_in(module, name))
         return None
 
     def lookup_in(self, module: Module, name: str) -> Value:
@@ -224,9 +223,9 @@ class Names(Classes):
 
     def value(self, node: ast.AST | None, scope: Scope) -> Value:
         """What an expression means."""
-        return self._once((id(node), id(scope)), lambda: self._evaluate(node, scope)) if node else None
+        return self._once((node, scope), lambda: self._evaluate(node, scope)) if node else None
 
-    def _once(self, key: tuple[int, int], find) -> Value:  # type: ignore[no-untyped-def]
+    def _once(self, key: tuple[object, object], find: Callable[[], Value]) -> Value:
         """Find a value out once. What depends on itself says nothing about itself."""
         if key in self._known:
             return self._known[key]
@@ -319,7 +318,7 @@ class Names(Classes):
         if isinstance(callee, Class):
             return self.instance(callee)
         if isinstance(callee, Function):
-            return self._once((id(callee.node), -1), lambda: self._returned(callee))
+            return self._once((callee.node, "returned"), lambda: self._returned(callee))
         return None
 
     def _returned(self, function: Function) -> Value:
@@ -336,18 +335,13 @@ class Names(Classes):
 
     def _user_model(self) -> Value:
         app, _dot, name = self.user_model.rpartition(".")
-        found = [
-            one
-            for module_name in (
-                f"{app}.models",
-                *(name for name in self.index.paths if name.endswith(f".{app}.models")),
-            )
-            for module in [self.index.module(module_name)]
-            if module
-            for one in [self.lookup_in(module, name)]
-            if isinstance(one, Class)
-        ]
-        return found[0] if found else Library("django.contrib.auth.models.User")
+        for module_name in sorted(self.index.paths):
+            if f".{module_name}".endswith(f".{app}.models"):
+                module = self.index.module(module_name)
+                found = self.lookup_in(module, name) if module else None
+                if isinstance(found, Class):
+                    return found
+        return Library("django.contrib.auth.models.User")
 
     # --- attributes --------------------------------------------------------------------------------------------------
 
@@ -362,17 +356,13 @@ class Names(Classes):
         if base == NOTHING or base is None:
             return base
         if isinstance(base, Library):
-            if base.path.startswith("pathlib.Path()") and name in (
-                "parent",
-                "parents",
-                "resolve",
-                "joinpath",
-                "absolute",
-            ):
+            if base.path.startswith("pathlib.Path()") and name in OTHER_PATHS:
                 return Library("pathlib.Path()" if name.startswith("parent") else "pathlib.Path")
-            return library(f"{base.path}.{name}")
+            # A folder without __init__.py is a package, too.
+            inner = self.index.module(f"{base.path}.{name}")
+            return OwnModule(inner) if inner else library(f"{base.path}.{name}")
         if isinstance(base, OwnModule):
-            return self._once((id(base.module), hash(name)), lambda: self.lookup_in(base.module, name))
+            return self._once((base.module, name), lambda: self.lookup_in(base.module, name))
         if isinstance(base, Class):
             return self._of_class(base, name)
         if isinstance(base, Instance):

@@ -36,6 +36,11 @@ class Settings:
     # Why something may be set that can't be seen here.
     unseen: str = ""
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files that set anything."""
+        return frozenset({self.path, *(one.path for several in self.found.values() for one in several)})
+
     def last(self, name: str) -> Setting | None:
         return self.found[name][-1] if name in self.found else None
 

@@ -152,6 +152,11 @@ def test_a_router_for_http_alone_asks_for_nothing(advise):
     assert "shop/asgi.py:7 puts something of its own around Django" in said(found)
 
 
+def test_another_application_that_asgi_py_does_not_lead_to_asks_for_nothing(advise):
+    view = "from fastapi import FastAPI\n\nother = FastAPI()\n"
+    assert advise({"books/views.py": view}).stack == "wsgi"
+
+
 def test_a_project_without_wsgi_is_for_asgi(advise):
     found = advise({"shop/wsgi.py": None})
     assert (found.stack, found.firm) == ("asgi", True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.switchyard.django.plugins.module_utils import orm_names
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Scope, own_nodes
@@ -27,6 +27,7 @@ class Classes(ABC):
     def __init__(self) -> None:
         self._scopes: dict[ast.AST, Scope] = {}
         self._lineages: dict[Class, list[Class | Library]] = {}
+        self._assignments: dict[Class, dict[str, list[tuple[ast.expr | None, Scope]]]] = {}
 
     @abstractmethod
     def value(self, node: ast.AST | None, scope: Scope) -> Value:
@@ -99,23 +100,31 @@ class Classes(ABC):
 
     def assigned(self, of: Class, name: str) -> Value:
         """What the methods of a class assign to an attribute of self."""
-        values = []
-        for one in self.lineage(of):
-            if isinstance(one, Library):
-                continue
-            around = self.scope_of(one.node, one.scope)
-            for method in one.node.body:
-                if not isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) or not method.args.args:
-                    continue
-                own = method.args.args[0].arg
-                for node in own_nodes(method):
-                    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-                    if isinstance(node, (ast.Assign, ast.AnnAssign)) and any(
-                        isinstance(target, ast.Attribute)
-                        and target.attr == name
-                        and isinstance(target.value, ast.Name)
-                        and target.value.id == own
-                        for target in targets
-                    ):
-                        values.append(self.value(node.value, self.scope_of(method, around)))
-        return self.merge(values) if values else NOTHING
+        found = [
+            self.value(node, scope)
+            for one in self.lineage(of)
+            if isinstance(one, Class)
+            for node, scope in self._assignments_of(one).get(name, ())
+        ]
+        return self.merge(found) if found else NOTHING
+
+    def _assignments_of(self, of: Class) -> dict[str, list[tuple[ast.expr | None, Scope]]]:
+        """What a class assigns to each attribute of self, with the scope of the method."""
+        if of not in self._assignments:
+            found = self._assignments[of] = {}
+            around = self.scope_of(of.node, of.scope)
+            for method in of.node.body:
+                if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) and method.args.args:
+                    scope = self.scope_of(method, around)
+                    for name, value in _assignments_to(method.args.args[0].arg, method):
+                        found.setdefault(name, []).append((value, scope))
+        return self._assignments[of]
+
+
+def _assignments_to(own: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr | None]]:
+    """The attributes of a name that a method sets, and to what."""
+    for node in own_nodes(method):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == own:
+                    yield target.attr, node.value

@@ -28,6 +28,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     DEEPEST,
     ELSEWHERE,
     INLINE,
+    MOST_STEPS,
     NOTHING,
     TO_THREAD,
     Class,
@@ -57,6 +58,7 @@ class Names(Classes):
         self._known: dict[tuple[object, object], Value] = {}
         self._pending: set[tuple[object, object]] = set()
         self._cut = 0
+        self._left = MOST_STEPS
 
     # --- scopes ------------------------------------------------------------------------------------------------------
 
@@ -232,7 +234,8 @@ class Names(Classes):
         if key in self._pending:
             self._cut += 1
             return NOTHING
-        if len(self._pending) > DEEPEST:
+        self._left = MOST_STEPS if not self._pending else self._left - 1
+        if len(self._pending) > DEEPEST or self._left < 0:
             self._cut += 1
             return None
         before = self._cut

@@ -57,8 +57,9 @@ class Settings:
         for node in ast.walk(setting.node) if setting.node else ():
             yield node
             if isinstance(node, ast.Name) and node.id not in seen and node.id != setting.name:
+                seen.add(node.id)
                 for one in self.found.get(node.id, []):
-                    yield from self._nodes(one, {*seen, node.id})
+                    yield from self._nodes(one, seen)
 
     def constants(self, name: str) -> list[Any]:
         """The values that a setting may have, where all of them can be told."""

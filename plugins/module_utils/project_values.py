@@ -99,7 +99,9 @@ SAME = (
     ("io.open", "builtins.open"),
     ("pathlib.PosixPath", "pathlib.Path"),
 )
+# How far an expression is followed: names inside one another, and names at all.
 DEEPEST = 60
+MOST_STEPS = 5_000
 
 
 def library(path: str) -> Library:

@@ -254,6 +254,12 @@ def test_what_takes_a_request_but_is_no_view_is_not_judged(advise):
     assert advise({"books/views.py": transport}).blocking == []
 
 
+def test_a_project_where_all_depends_on_all_ends(blocks):
+    names = [f"f{number}" for number in range(12)]
+    beside = "".join(f"def {one}():\n    return {' or '.join(f'{other}()' for other in names)}\n" for one in names)
+    assert blocks("f0().x()\ntime.sleep(1)", "import time\n", beside) == ["time.sleep()"]
+
+
 def test_a_project_that_goes_in_circles_ends(blocks):
     beside = (
         "a = b\nb = a\nclass C(C): pass\nclass D(E): pass\nclass E(D): pass\nfrom books.views import view as again\n"

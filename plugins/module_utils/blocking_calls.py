@@ -222,10 +222,20 @@ class _Walk:
                     callee = self.names.attribute(callee.of, "__call__")
                 if isinstance(callee, Function) and self._runs(callee, node):
                     yield callee
+            elif isinstance(node, ast.With):
+                yield from self._entering(node)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 called = self.value(node)
                 if isinstance(called, Function) and _is_property(called):
                     yield called
+
+    def _entering(self, node: ast.With) -> Iterator[Function]:
+        """What runs at the beginning and at the end of a with statement."""
+        for item in node.items:
+            manager = self.value(item.context_expr)
+            if isinstance(manager, Instance):
+                methods = [self.names.attribute(manager.of, name) for name in ("__enter__", "__exit__")]
+                yield from (one for one in methods if isinstance(one, Function))
 
     def _runs(self, callee: Function, node: ast.Call) -> bool:
         """Whether the call runs the function's body here."""

@@ -104,6 +104,12 @@ METHODS = {
     ),
     "queue.Queue queue.SimpleQueue multiprocessing.Queue": ("get join", WAITS, "asyncio.Queue"),
     "threading.Event": ("wait", WAITS, "asyncio.Event"),
+    "threading.Lock threading.RLock": ("acquire", WAITS, "asyncio.Lock"),
+    "concurrent.futures.ThreadPoolExecutor().submit concurrent.futures.ProcessPoolExecutor().submit": (
+        "result",
+        WAITS,
+        "await loop.run_in_executor(…)",
+    ),
     "threading.Thread multiprocessing.Process": ("join", WAITS, THREAD),
     "asyncio.get_event_loop asyncio.new_event_loop": (
         "run_until_complete run_forever",

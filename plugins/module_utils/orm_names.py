@@ -24,7 +24,7 @@ LAZY = frozenset(
 # They ask at once; each has a twin with an a in front.
 ASKING = frozenset(
     "get create get_or_create update_or_create bulk_create bulk_update count first last latest earliest in_bulk "
-    "aggregate exists contains update delete explain".split()
+    "aggregate exists contains update delete explain create_user create_superuser".split()
 )
 ONE_ROW = frozenset("get create first last latest earliest".split())
 # Of a manager that belongs to a row.
@@ -132,7 +132,10 @@ def relation(rows: Rows, name: str, names: Names) -> Any:
     if rows.kind != "instance" or isinstance(rows.model, str):
         return None
     field = field_of(rows.model, name, names)
-    if re.fullmatch(r"\w+_set", name) if field is None else field_kind(field) in TO_MANY:
+    many = (
+        field_kind(field) in TO_MANY if field else re.fullmatch(r"\w+_set", name) or names.points_to(rows.model, name)
+    )
+    if many:
         came = rows.loaded & {"*", name}
         return replace(rows, kind="related", model="", loaded=ALL if came else frozenset())
     if field is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import orm_names
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Scope, own_nodes
@@ -27,11 +28,16 @@ class Classes(ABC):
     def __init__(self) -> None:
         self._scopes: dict[ast.AST, Scope] = {}
         self._lineages: dict[Class, list[Class | Library]] = {}
+        self._related: set[tuple[Any, Value]] | None = None
         self._assignments: dict[Class, dict[str, list[tuple[ast.expr | None, Scope]]]] = {}
 
     @abstractmethod
     def value(self, node: ast.AST | None, scope: Scope) -> Value:
         """What an expression means."""
+
+    @abstractmethod
+    def scopes_mentioning(self, word: str) -> Iterator[Scope]:
+        """The scopes of the classes in modules that have a word."""
 
     @abstractmethod
     def lookup(self, name: str, scope: Scope) -> Value:
@@ -70,6 +76,18 @@ class Classes(ABC):
                     found.append(value)
             self._lineages[of] = found
         return self._lineages[of]
+
+    def points_to(self, model: Class, related_name: str) -> bool:
+        """Whether a relation of another model gives this one an attribute of that name."""
+        if self._related is None:
+            self._related = {
+                (word.value, self.value(field.args[0], scope))
+                for scope in self.scopes_mentioning("related_name")
+                for field in _fields(scope.node)
+                for word in (one.value for one in field.keywords if one.arg == "related_name")
+                if isinstance(word, ast.Constant)
+            }
+        return any((related_name, one) in self._related for one in self.lineage(model))
 
     def library_bases(self, of: Class) -> list[str]:
         return [one.path for one in self.lineage(of) if isinstance(one, Library)]
@@ -119,6 +137,13 @@ class Classes(ABC):
                     for name, value in _assignments_to(method.args.args[0].arg, method):
                         found.setdefault(name, []).append((value, scope))
         return self._assignments[of]
+
+
+def _fields(model: ast.AST) -> Iterator[ast.Call]:
+    """The fields of a model that lead to another."""
+    for statement in model.body if isinstance(model, ast.ClassDef) else ():
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call) and statement.value.args:
+            yield statement.value
 
 
 def _assignments_to(own: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr | None]]:

@@ -64,8 +64,10 @@ class Scope:
         if isinstance(target, ast.Name):
             self._bind(target.id, kind, node)
         elif isinstance(target, (ast.Tuple, ast.List)):
-            for one in target.elts:
-                self._target(one, "unknown", None)
+            # a, b = x, y
+            values = node.elts if isinstance(node, ast.Tuple) and len(node.elts) == len(target.elts) else None
+            for number, one in enumerate(target.elts):
+                self._target(one, *((kind, values[number]) if values and kind == "expr" else ("unknown", None)))
         elif isinstance(target, ast.Starred):
             self._target(target.value, "unknown", None)
 

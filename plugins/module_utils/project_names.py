@@ -44,6 +44,8 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
 
 # What leads from one path to another.
 OTHER_PATHS = frozenset("parent parents resolve joinpath absolute".split())
+# Where a model has a manager without saying so.
+MANAGERS = frozenset("objects _default_manager _base_manager".split())
 
 
 class Names(Classes):
@@ -76,6 +78,13 @@ class Names(Classes):
                 elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     yield Function(one, scope, owner)
                     waiting.append((one, self.scope_of(one, scope), None))
+
+    def scopes_mentioning(self, word: str) -> Iterator[Scope]:
+        """The scopes of the classes in modules that have a word."""
+        for module in self.index.mentioning(word):
+            for node in module.tree.body:
+                if isinstance(node, ast.ClassDef):
+                    yield self.scope_of(node, module.scope)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -270,7 +279,9 @@ class Names(Classes):
             left = self.value(node.left, scope)
             if isinstance(left, Rows) and isinstance(node.op, (ast.BitOr, ast.BitAnd)):
                 return left
-            return left if left == Library("pathlib.Path()") and isinstance(node.op, ast.Div) else None
+            # What / goes behind is a path, as settings.BASE_DIR is.
+            is_path = isinstance(left, Library) and left.path.startswith(("pathlib.Path()", "django.conf.settings."))
+            return Library("pathlib.Path()") if is_path and isinstance(node.op, ast.Div) else None
         if isinstance(node, ast.Subscript):
             return self._item(node, scope)
         return None
@@ -296,6 +307,11 @@ class Names(Classes):
                 return Threaded(self.value(node.args[0], scope))
             if callee.path in ("functools.partial", "typing.cast"):
                 return self.value(node.args[0 if callee.path == "functools.partial" else -1], scope)
+            words = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if callee.path == "builtins.getattr" and len(node.args) == 2 and words:
+                return self.member(self.value(node.args[0], scope), words[0])
+            if callee.path in ("builtins.__import__", "importlib.import_module") and words:
+                return self._imported(words[0])
         if callee == Library("django.contrib.auth.get_user_model"):
             return self._user_model()
         rows = self._rows_called(node, scope)
@@ -317,7 +333,9 @@ class Names(Classes):
         if isinstance(callee, Threaded):
             return self.result(callee.inner)  # type: ignore[arg-type]
         if isinstance(callee, Library):
-            return Library(f"{callee.path}()") if callee != NOTHING else NOTHING
+            if orm_names.kind_of([callee.path]) == "instance":
+                return Rows("instance", callee.path, loaded=frozenset("*"))
+            return library(f"{callee.path}()") if callee != NOTHING else NOTHING
         if isinstance(callee, Class):
             return self.instance(callee)
         if isinstance(callee, Function):
@@ -361,6 +379,8 @@ class Names(Classes):
         if isinstance(base, Library):
             if base.path.startswith("pathlib.Path()") and name in OTHER_PATHS:
                 return Library("pathlib.Path()" if name.startswith("parent") else "pathlib.Path")
+            if name in MANAGERS and orm_names.kind_of([base.path]) == "instance":
+                return Rows("manager", base.path)
             # A folder without __init__.py is a package, too.
             inner = self.index.module(f"{base.path}.{name}")
             return OwnModule(inner) if inner else library(f"{base.path}.{name}")
@@ -388,7 +408,7 @@ class Names(Classes):
                 )
             if isinstance(found, Library) and found.path.startswith("django.db.models.Manager"):
                 return Rows("manager", of)
-            if name in ("objects", "_default_manager", "_base_manager"):
+            if name in MANAGERS:
                 return Rows("manager", of, loaded=frozenset() if found == NOTHING else frozenset("*"))
             return found if found != NOTHING else None
         found = self.attribute(of, name)

@@ -98,6 +98,9 @@ SAME = (
     ("redis.client.", "redis."),
     ("io.open", "builtins.open"),
     ("pathlib.PosixPath", "pathlib.Path"),
+    ("pathlib.Path.cwd()", "pathlib.Path()"),
+    ("pathlib.Path.home()", "pathlib.Path()"),
+    ("django.db.connections[]", "django.db.connection"),
 )
 # How far an expression is followed: names inside one another, and names at all.
 DEEPEST = 60

@@ -28,7 +28,7 @@ PROJECT = {
             name = models.TextField()
 
         class Book(models.Model):
-            author = models.ForeignKey(Author, models.CASCADE)
+            author = models.ForeignKey(Author, models.CASCADE, related_name="books")
             tags = models.ManyToManyField("Tag")
 
             @property

@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import gzip
 import itertools
+import math
 import os
 import re
 import stat
@@ -153,15 +154,16 @@ def opened(log: Path, since: float) -> Iterator[tuple[list[Part], bool]]:
 
 def _opened(names: list[Path], since: float, stack: ExitStack) -> tuple[list[Part], bool]:
     parts: list[Part] = []
+    earliest = math.inf
     for path in names:
         part = _open(path, stack)
         if part is None:
             continue
         parts.append(part)
-        begins = part.begins()
-        if begins is not None and begins < since - SLACK:
-            return parts, True
-    return parts, False
+        earliest = min(earliest, part.begins() or math.inf)
+        if earliest < since - SLACK:
+            break
+    return parts, earliest <= since
 
 
 def _open(path: Path, stack: ExitStack) -> Part | None:

@@ -57,7 +57,7 @@ def entry(line: bytes) -> Entry | None:
 
 def _from_json(line: bytes) -> Entry | None:
     try:
-        told = json.loads(line.decode(errors="replace"))
+        told = json.loads(line.decode(errors="replace"), parse_float=str)
         texts = [told["time"], told["method"], told["uri"], told.get("upstream", "")]
         stamp, method, uri, upstream = (text.encode(errors="replace") for text in texts)
         status = b"%03d" % told["status"]

@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _DEEPEST = 8
-_LONGEST = 40
+_LONGEST = 64
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,19}")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 # The first that fits says what a segment is.
@@ -30,11 +31,7 @@ _FILE = re.compile(r"(.+?)(\.[0-9a-f]{12})?(\.[A-Za-z][A-Za-z0-9]{0,7})")
 
 
 def fold(method: str, path: str) -> tuple[str, str]:
-    """The endpoint of a request, given without its query.
-
-    >>> fold("GET", "/shop/blue-shoe-42/photos/1234.jpg")
-    ('GET', '/shop/<slug>/photos/<int>.jpg')
-    """
+    """The endpoint of a request, whose path is without its query."""
     return method if _METHOD.fullmatch(method) else "OTHER", _folded(path)
 
 
@@ -43,21 +40,20 @@ def _folded(path: str) -> str:
         return path
     if not path.startswith("/"):
         path = _ORIGIN.sub("", path, count=1)
-    first, *segments = path.split("/", _DEEPEST + 1)
-    deeper = ["<path>"] if len(segments) > _DEEPEST else []
-    return "/".join([_segment(first), *map(_segment, segments[:_DEEPEST]), *deeper])
+    segments = path.split("/", _DEEPEST + 1)
+    deeper = ["<path>"] if len(segments) > _DEEPEST + 1 else []
+    return "/".join([*(_segment(text[: _LONGEST + 1]) for text in segments[: _DEEPEST + 1]), *deeper])
 
 
+@functools.lru_cache(maxsize=4096)
 def _segment(text: str) -> str:
-    if "." in text:
-        file = _FILE.fullmatch(text)
-        if file:
-            return f"{_kind(file[1])}{'.<hash>' if file[2] else ''}{file[3]}"
-    return _kind(text)
+    if len(text) > _LONGEST:
+        return "<str>"
+    file = _FILE.fullmatch(text) if "." in text else None
+    return f"{_kind(file[1])}{'.<hash>' if file[2] else ''}{file[3]}" if file else _kind(text)
 
 
 def _kind(text: str) -> str:
     found = _SEGMENT.fullmatch(text)
-    if not found or len(text) > _LONGEST and found.lastgroup == "word":
-        return "<str>"
-    return text if found.lastgroup == "word" else f"<{found.lastgroup}>"
+    kind = found.lastgroup if found else "str"
+    return text if kind == "word" else f"<{kind}>"

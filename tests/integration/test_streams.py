@@ -251,6 +251,9 @@ def test_a_site_that_is_down(host: Host) -> None:
     finally:
         host.sh(f"systemctl start {trial.unit(host)}")
     assert status == 502
+    entry = json.loads(host.sh(f"tail -n 1 {LOG}"))
+    # It is the release's failure, though nginx sent the page.
+    assert (entry["status"], entry["upstream"]) == (502, trial.unit(host).removesuffix(".service").replace("@", "-"))
     assert "<h1>Back in a moment</h1>" in text
     assert "nginx" not in text
 

@@ -23,7 +23,7 @@ FIELDS = {
     "$status": "200",
     "$body_bytes_sent": "512",
     "$request_time": "0.012",
-    "$proxy_host": "shop-a5aa0d423d44",
+    "$switchyard_shop_upstream": "shop-a5aa0d423d44",
     "$upstream_status": "502, 200",
 }
 ENTRY = Entry(b"2026-11-26T17:55:00+01:00", b"GET", b"/orders/17/", b"200", b"0.012", b"shop-a5aa0d423d44")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 TEMPLATE = Path(__file__).resolve().parents[4] / "roles/nginx/templates/edge.conf.j2"
 FIELDS = {
     "$time_iso8601": "2026-11-26T17:55:00+01:00",
-    "$request_method": "GET",
+    "$switchyard_shop_method": "GET",
     "$request_uri": "/orders/17/?token=hunter2",
     "$status": "200",
     "$body_bytes_sent": "512",

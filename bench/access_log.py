@@ -70,6 +70,8 @@ AGENTS = [
     for number in range(118, 132)
     for rest in ("Safari/537.36", "Mobile Safari/537.36", "Safari/537.36 Edg/131.0.2903.51")
 ]
+# Each with a browser.
+VISITORS = 20_000
 WORDS = (
     "about account api basket blog cart checkout contact health help news orders press search shop tags team".split()
 )
@@ -112,14 +114,15 @@ def lines(size: int, distinct: int = 0) -> Iterator[str]:
         luck = dice.random()
         status = 200 if luck < 0.93 else 304 if luck < 0.96 else 404 if luck < 0.99 else 502 if luck < 0.997 else 504
         seconds = min(dice.lognormvariate(-3, 1.2), 60)
+        visitor = int(dice.random() ** 2 * VISITORS)
         line = (
-            f'{{"time":"{at}","client":"203.0.{int(luck * 9999) % 113}.{int(luck * 99999) % 256}",'
+            f'{{"time":"{at}","client":"203.0.{visitor // 256}.{visitor % 256}",'
             f'"method":"{"POST" if luck < 0.08 else "GET"}","scheme":"https","host":"shop.example.org",'
             f'"uri":"{path()}","protocol":"HTTP/2.0","status":{status},"bytes":{int(luck * 90_000)},'
             f'"seconds":{seconds:.3f},"upstream":"shop-{"a5aa0d423d44" if written < size / 2 else "f99f895d922c"}",'
             f'"upstream_status":"{status}","upstream_connect":"0.000","upstream_header":"{seconds:.3f}",'
-            f'"upstream_seconds":"{seconds:.3f}","referer":"https://shop.example.org/","user_agent":"{dice.choice(AGENTS)}",'
-            '"tls":"TLSv1.3"}\n'
+            f'"upstream_seconds":"{seconds:.3f}","referer":"https://shop.example.org/",'
+            f'"user_agent":"{AGENTS[visitor % len(AGENTS)]}","tls":"TLSv1.3"}}\n'
         )
         written += len(line)
         yield line
@@ -147,7 +150,12 @@ def timed(command: Sequence[str], output: Path) -> Sample:
     with output.open("wb") as stdout, tempfile.TemporaryFile() as stderr:
         started = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
-        _pid, status, usage = os.wait4(process.pid, 0)
+        try:
+            _pid, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            raise
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

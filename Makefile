@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving bench-hosts build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving bench-hosts bench-log build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ bench-serving: testbed-ready ## measure it against the setup that tutorials teac
 
 bench-hosts: testbed-ready ## measure how the wall time of a deploy grows with the number of hosts [rounds=n] [write=true]
 	@$(BIN)/python bench/growth.py $(if $(rounds),--rounds=$(rounds)) $(if $(write),--write)
+
+bench-log: .venv/dev ## measure how fast an access log is read, beside GoAccess [rounds=n] [size=bytes] [write=true]
+	@$(PYTHON) testbed/testbed setup goaccess
+	@$(BIN)/python bench/access_log.py $(if $(rounds),--rounds=$(rounds)) $(if $(size),--size=$(size)) $(if $(write),--write)
 
 testbed-ready: .venv/dev
 	@$(PYTHON) testbed/testbed setup

@@ -248,9 +248,15 @@ def test_a_site_that_is_down(host: Host) -> None:
     host.sh(f"systemctl stop {trial.unit(host)}")
     try:
         status, text = page(host, "/visit/")
+        trial.ask(host, "/visit/", method="POST").read()
     finally:
         host.sh(f"systemctl start {trial.unit(host)}")
     assert status == 502
+    asked, sent = (json.loads(entry) for entry in host.sh(f"tail -n 2 {LOG}").splitlines())
+    # These are failures of the release, though nginx sent the page.
+    assert (asked["method"], sent["method"]) == ("GET", "POST")
+    upstream = trial.unit(host).removesuffix(".service").replace("@", "-")
+    assert [(one["status"], one["upstream"]) for one in (asked, sent)] == [(502, upstream)] * 2
     assert "<h1>Back in a moment</h1>" in text
     assert "nginx" not in text
 

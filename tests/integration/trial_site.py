@@ -149,10 +149,15 @@ def unit(host: Host) -> str:
 
 
 def ask(
-    host: Host, path: str, headers: dict[str, str] | None = None, timeout: float = 60, port: int = 80
+    host: Host,
+    path: str,
+    headers: dict[str, str] | None = None,
+    timeout: float = 60,
+    port: int = 80,
+    method: str = "GET",
 ) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(host.address, port, timeout=timeout)
-    connection.request("GET", path, headers={"Host": DOMAIN, **(headers or {})})
+    connection.request(method, path, headers={"Host": DOMAIN, **(headers or {})})
     return connection.getresponse()
 
 

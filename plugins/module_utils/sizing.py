@@ -192,6 +192,12 @@ def _sum(rule: Rule, wanted: Size, host: Mapping[str, int], others: Mapping[str,
     return "\n".join(lines)
 
 
+def needed(rule: Rule, wanted: Mapping[str, int], others: Mapping[str, int]) -> int:
+    """The MiB that a host must have while two instances overlap."""
+    overlap = max(wanted["memory"], *others.values()) if others else wanted["memory"]
+    return wanted["memory"] + overlap + rule.reserve + sum(others.values())
+
+
 def _count(workers: int) -> str:
     return f"{workers} worker{'s' if workers != 1 else ''}"
 

@@ -24,7 +24,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -43,13 +43,17 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """What a release is made of."""
+    """What a release is made of.
+
+    :param clone: the controller's clone of a git URL
+    """
 
     origin: str
     commit: str | None
     tree: str
     archive: Path
     files: frozenset[str]
+    clone: Path | None = None
 
     @property
     def identity(self) -> str:
@@ -189,7 +193,7 @@ REFUSED = {
 }
 
 
-def _git(*arguments: str | Path, cwd: Path | None = None, remote: Remote = NO_REMOTE) -> str:
+def git(*arguments: str | Path, cwd: Path | None = None, remote: Remote = NO_REMOTE) -> str:
     done = subprocess.run(
         ["git", *(str(part) for part in arguments)],
         cwd=cwd,
@@ -234,14 +238,14 @@ def _from_git(remote: Remote, version: str, cache: Path) -> Source:
         _fetch(remote, commit, version, mirror)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             tree = Path(scratch) / "tree"
-            _git("clone", "--quiet", "--no-checkout", "--shared", mirror, tree)
-            _git("checkout", "--quiet", "--detach", commit, cwd=tree)
+            git("clone", "--quiet", "--no-checkout", "--shared", mirror, tree)
+            git("checkout", "--quiet", "--detach", commit, cwd=tree)
             # Relative submodule URLs are relative to the real remote, not to the mirror.
-            _git("remote", "set-url", "origin", remote.url, cwd=tree)
+            git("remote", "set-url", "origin", remote.url, cwd=tree)
             if (tree / ".gitmodules").exists():
                 try:
                     update = ("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
-                    _git(*update, cwd=tree, remote=remote)
+                    git(*update, cwd=tree, remote=remote)
                 except SourceError as problem:
                     raise SourceError(
                         f"site_source {remote.shown}: its submodules can't be fetched: {problem}"
@@ -249,7 +253,7 @@ def _from_git(remote: Remote, version: str, cache: Path) -> Source:
             names = _walk(tree)
             _fetch_large_files(remote, tree, names, mirror)
             _pack(tree, names, archive)
-    return _opened("git", commit, archive)
+    return replace(opened(archive, "git", commit), clone=mirror)
 
 
 def _commit(remote: Remote, version: str, mirror: Path) -> str:
@@ -257,7 +261,7 @@ def _commit(remote: Remote, version: str, mirror: Path) -> str:
     if COMMIT.fullmatch(version) and len(version) == 40:
         return version
     try:
-        listing = _git("ls-remote", "--", remote.url, remote=remote)
+        listing = git("ls-remote", "--", remote.url, remote=remote)
     except SourceError as problem:
         raise SourceError(
             f"site_source {remote.shown} can't be read: {problem}. Check the URL and the controller's access to it"
@@ -276,7 +280,7 @@ def _commit(remote: Remote, version: str, mirror: Path) -> str:
     if COMMIT.fullmatch(version):
         _fetch(remote, None, version, mirror)
         try:
-            return _git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}", cwd=mirror).strip()
+            return git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}", cwd=mirror).strip()
         except SourceError:
             pass
     names = sorted(re.sub(r"refs/(heads|tags)/", "", ref) for ref in refs if re.match(r"refs/(heads|tags)/[^^]*$", ref))
@@ -287,21 +291,21 @@ def _commit(remote: Remote, version: str, mirror: Path) -> str:
 def _fetch(remote: Remote, commit: str | None, version: str, mirror: Path) -> None:
     if not mirror.exists():
         mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _git("init", "--quiet", "--bare", mirror)
+        git("init", "--quiet", "--bare", mirror)
     if commit and _has(mirror, commit):
         return
     everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     try:
-        _git("fetch", "--quiet", "--force", "--", remote.url, *everything, cwd=mirror, remote=remote)
+        git("fetch", "--quiet", "--force", "--", remote.url, *everything, cwd=mirror, remote=remote)
         if commit and not _has(mirror, commit):
-            _git("fetch", "--quiet", "--", remote.url, commit, cwd=mirror, remote=remote)
+            git("fetch", "--quiet", "--", remote.url, commit, cwd=mirror, remote=remote)
     except SourceError as problem:
         raise SourceError(f"site_version {version or 'HEAD'!r} of {remote.shown} can't be fetched: {problem}") from None
 
 
 def _has(mirror: Path, commit: str) -> bool:
     try:
-        _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=mirror)
+        git("cat-file", "-e", f"{commit}^{{commit}}", cwd=mirror)
     except SourceError:
         return False
     return True
@@ -320,7 +324,7 @@ def _pointers(folder: Path, suspects: Iterable[str]) -> list[str]:
         by_folder.setdefault(parent, []).append(base)
     found = []
     for parent, bases in by_folder.items():
-        told = _git("check-attr", "-z", "filter", "--", *bases, cwd=folder / parent).split("\0")
+        told = git("check-attr", "-z", "filter", "--", *bases, cwd=folder / parent).split("\0")
         found += [os.path.join(parent, base) for base, value in zip(told[::3], told[2::3]) if value == "lfs"]
     return found
 
@@ -342,18 +346,18 @@ def _fetch_large_files(remote: Remote, tree: Path, names: Iterable[str], mirror:
     if not pointers:
         return
     try:
-        _git("lfs", "version")
+        git("lfs", "version")
     except SourceError:
         raise SourceError(
             f"site_source {remote.shown}: git LFS keeps the content of {len(pointers)} file(s), {_some(pointers)}, and "
             "the controller has no git-lfs. Install it where ansible-playbook runs: apt install git-lfs"
         ) from None
-    checkouts = {_git("rev-parse", "--show-toplevel", cwd=(tree / name).parent).rstrip("\n") for name in pointers}
+    checkouts = {git("rev-parse", "--show-toplevel", cwd=(tree / name).parent).rstrip("\n") for name in pointers}
     for checkout in (Path(one) for one in sorted(checkouts)):
         try:
-            _git("lfs", "install", "--local", "--skip-repo", cwd=checkout)
-            _git("config", "lfs.storage", mirror / "lfs", cwd=checkout)
-            _git("lfs", "pull", cwd=checkout, remote=remote)
+            git("lfs", "install", "--local", "--skip-repo", cwd=checkout)
+            git("config", "lfs.storage", mirror / "lfs", cwd=checkout)
+            git("lfs", "pull", cwd=checkout, remote=remote)
         except SourceError as problem:
             raise SourceError(
                 f"site_source {remote.shown}: what git LFS keeps for it ({_some(pointers)}) can't be fetched: {problem}"
@@ -383,13 +387,13 @@ def _from_folder(folder: Path, cache: Path) -> Source:
     archive = cache / "sources" / f"{seal.hexdigest()[:32]}.tar.gz"
     if not archive.exists():
         _pack(folder, names, archive)
-    return _opened("folder", _folder_commit(folder) if tracked is not None else None, archive)
+    return opened(archive, "folder", _folder_commit(folder) if tracked is not None else None)
 
 
 def _git_view(folder: Path) -> list[str] | None:
     """The files that git would not ignore, or None where git doesn't look after the folder."""
     try:
-        listing = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=folder)
+        listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=folder)
     except OSError:  # no git on the controller
         return None
     except SourceError as problem:
@@ -419,8 +423,8 @@ def _is_folder(path: Path) -> bool:
 
 def _folder_commit(folder: Path) -> str | None:
     try:
-        commit = _git("rev-parse", "--verify", "--quiet", "HEAD", cwd=folder).strip()
-        changed = _git("status", "--porcelain", "--", ".", cwd=folder).strip()
+        commit = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=folder).strip()
+        changed = git("status", "--porcelain", "--", ".", cwd=folder).strip()
     except SourceError:
         return None
     return f"{commit}-dirty" if changed else commit
@@ -471,7 +475,8 @@ def _add(tar: tarfile.TarFile, folder: Path, name: str) -> None:
         tar.addfile(member, content)
 
 
-def _opened(origin: str, commit: str | None, archive: Path) -> Source:
+def opened(archive: Path, origin: str = "", commit: str | None = None) -> Source:
+    """A source whose archive is in the cache."""
     with tarfile.open(archive) as tar:
         files = frozenset(tar.getnames())
     os.utime(archive)

@@ -568,7 +568,7 @@ def test_a_key_that_could_not_be_used_is_refused(tmp_path, resolve):
 def test_whom_a_server_does_not_let_in_is_told_the_way(monkeypatch, said, way_out):
     monkeypatch.setattr(subprocess, "run", lambda argv, **how: subprocess.CompletedProcess(argv, 128, "", said))
     with pytest.raises(SourceError, match=way_out) as caught:
-        source._git("ls-remote", remote=source.Remote("https://h/"))
+        source.git("ls-remote", remote=source.Remote("https://h/"))
     assert str(caught.value).startswith(said.splitlines()[0])
 
 
@@ -635,14 +635,14 @@ def test_a_submodules_content_is_fetched_too(with_large_file, tmp_path, resolve)
 
 
 def test_without_git_lfs_the_files_are_named_and_the_way_out(with_large_file, resolve, monkeypatch):
-    real = source._git
+    real = source.git
 
     def without_lfs(*arguments, **how):
         if arguments[0] == "lfs":
             raise SourceError("git: 'lfs' is not a git command. See 'git --help'.")
         return real(*arguments, **how)
 
-    monkeypatch.setattr(source, "_git", without_lfs)
+    monkeypatch.setattr(source, "git", without_lfs)
     message = message_of(resolve, with_large_file.url)
     assert "git LFS keeps the content of 1 file(s), house.png, and the controller has no git-lfs" in message
     assert "apt install git-lfs" in message

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.switchyard.django.plugins.module_utils import dependencies
+from ansible_collections.switchyard.django.plugins.module_utils.dependencies import differences, named, of_project
+
+LOCK = """
+django==5.2.19 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+Typing_Extensions==4.1 ; python_version < "3.13" \\
+    --hash=sha256:cc
+"""
+UV = 'version = 1\n\n[[package]]\nname = "django"\nversion = "5.2.19"\nsource = { registry = "x" }\n'
+
+
+def test_a_lock_says_what_is_installed():
+    assert named(LOCK) == {"django": "==5.2.19", "typing-extensions": "==4.1"}
+
+
+def test_requirements_say_what_is_wanted():
+    text = "# all\n-r more.txt\nDjango >= 5.2, < 6  # long term\npsycopg[binary]\nown @ https://example.org/own.whl\n"
+    assert named(text) == {"django": ">=5.2,<6", "psycopg": "", "own": "@https://example.org/own.whl"}
+
+
+def test_a_project_is_read_as_its_files_are():
+    assert of_project("uv", {"uv.lock": UV, "pyproject.toml": "x"}) == {"django": "==5.2.19"}
+    assert of_project("requirements", {"a.txt": "django\n", "b.txt": "redis>=5\n"}) == {"django": "", "redis": ">=5"}
+    assert of_project("group:main", {"pyproject.toml": "[dependency-groups]\n"}) == {}
+
+
+def test_what_comes_goes_and_changes_is_told():
+    before = {"django": "==5.2.1", "celery": "==5.3", "idna": ">=3"}
+    after = {"django": "==5.2.2", "redis": "==5.0", "idna": ""}
+    assert differences(before, after) == ["+redis 5.0", "-celery 5.3", "django 5.2.1 → 5.2.2", "idna >=3 → any"]
+    assert differences(before, before) == []
+    assert dependencies.shown("==5.2,!=5.2.1") == "==5.2,!=5.2.1"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -70,6 +72,7 @@ class ActionModule(ActionBase):
         venv = locks.venv_name(given["lock"], state["python"])
         result.update(
             id=identifier,
+            began=time.time(),
             parts={name: disk.digest({name: part}, 12) for name, part in inputs.items()},
             live=state["live"] == identifier,
             rejected=identifier in state["rejected"],
@@ -99,6 +102,8 @@ class ActionModule(ActionBase):
                     "server": given["server"],
                     "commit": source["commit"],
                     "origin": source["origin"],
+                    # By which the controller that made it finds its source again.
+                    "archive": Path(source["archive"]).name.partition(".")[0],
                     "lock": given["lock"],
                     "build": build,
                     # By which releases are known that differ in their environment alone.

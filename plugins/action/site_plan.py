@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result = {**super().run(tmp, task_vars), "began": time.time()}
         _validated, variables = self.validate_argument_spec(
             argument_spec={
                 "site_name": {"type": "raw", "required": True},
@@ -108,6 +109,7 @@ class ActionModule(ActionBase):
             commit=found.commit,
             identity=found.identity,
             archive=str(found.archive),
+            clone=str(found.clone or ""),
             files=sorted(name for name in found.files if name.endswith(("manage.py", "asgi.py", "wsgi.py"))),
             root=root,
             prefix=plan.prefix(variables["site_package"]),

@@ -34,6 +34,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     guard,
     history,
     host_program,
+    listing,
     nginx_service,
     processes,
     state,
@@ -96,12 +97,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended."""
+    """How it ended.
+
+    :param notes: what is to be said beside the message, such as what becomes of the others
+    """
 
     moved: bool
     source: str | None
     message: str
     edge_before: dict[str, str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """The message and the notes."""
+        return ", ".join([self.message, *self.notes])
 
 
 @dataclass(frozen=True)
@@ -114,10 +124,8 @@ class Undo:
 
 
 def describe(layout: Layout, release: str) -> str:
-    """A release in the words of a person: its identifier, how it is served, and its commit."""
-    manifest = json.loads(layout.manifest(release).read_text())
-    commit = f", commit {manifest['commit'][:12]}" if manifest["commit"] else ""
-    return f"{release} ({manifest['stack']} by {manifest['server']}{commit})"
+    """A release on the host in the words of a person."""
+    return listing.release(json.loads(layout.manifest(release).read_text()))
 
 
 def is_settled(plan: Plan) -> bool:
@@ -198,22 +206,22 @@ def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
 def _moved(layout: Layout, plan: Plan, undo: Undo) -> Outcome:
     """Hand over to the guard, and only then forget the way back: where this is cut off it is done again."""
     disk.remove(layout.reversal)
-    told = _hand_to_guard(layout, plan, undo)
+    notes = _hand_to_guard(layout, plan, undo)
     disk.remove(layout.undo)
     if plan.operation in ("rollback", "recovery") and undo.source in history.rejected(history.read(layout.history)):
-        told += f". {undo.source} was rolled away from; "
-        told += (
+        way_on = (
             "site.yml with release_retry=true brings it back"
             if plan.operation == "rollback"
             else "its migrations would do to the data what they did: deploy a version in which they are mended"
         )
+        notes.append(f"{undo.source} was rolled away from; {way_on}")
     again = f" with the data of {plan.backup}" if plan.backup else ""
     if undo.source == plan.release and not plan.backup:
         changed = (
             "what nginx does for the site has changed" if undo.edge != plan.edge else "all that belongs to it runs"
         )
         again = f" as before, and {changed}"
-    return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{again}{told}", undo.edge)
+    return Outcome(True, undo.source, f"{describe(layout, plan.release)} is live{again}", undo.edge, notes)
 
 
 def _withdraw(layout: Layout, plan: Plan, live: str | None) -> Outcome:
@@ -224,8 +232,8 @@ def _withdraw(layout: Layout, plan: Plan, live: str | None) -> Outcome:
     gone = state.live_release(layout) is None
     history.record(layout.history, "outcome", result="live" if gone else "failed", reason=message, **entry)
     guard.look_away(layout)
-    told = _let_end(layout, live, plan.drain) if live else ""
-    return Outcome(gone, live, message.rstrip(".") + told)
+    notes = _let_end(layout, live, plan.drain) if live else []
+    return Outcome(gone, live, message.rstrip("."), notes=notes)
 
 
 def _since(started: float) -> float:
@@ -283,9 +291,9 @@ def _read_undo(layout: Layout) -> Undo | None:
 # --- what the host sees to from here on ------------------------------------------------------------------------------
 
 
-def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
+def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> list[str]:
     """Have the new instance watched and the others end. Traffic has moved: what goes wrong here is no failure of it."""
-    told = ""
+    notes = []
     try:
         guard.let_live(layout, plan.release)
         # Where migrations were undone, the release before no longer fits the database.
@@ -294,21 +302,23 @@ def _hand_to_guard(layout: Layout, plan: Plan, undo: Undo) -> str:
         else:
             guard.look_away(layout)
     except (OSError, host_program.ProgramError) as problem:
-        told = f", but nobody watches it: {problem}"
+        notes.append(f"but nobody watches it: {problem}")
     # One that systemd is about to start again counts: it would crash and start for ever.
     others = [release for release in state.at_work(layout) if release != plan.release]
-    return told + "".join(_let_end(layout, release, plan.drain, plan.settle) for release in sorted(others))
+    for release in sorted(others):
+        notes += _let_end(layout, release, plan.drain, plan.settle)
+    return notes
 
 
-def _let_end(layout: Layout, release: str, drain: int, warm: int = 0) -> str:
+def _let_end(layout: Layout, release: str, drain: int, warm: int = 0) -> list[str]:
     seconds = drain or timing.drain_of(state.manifest(layout, release))
     try:
         if release != state.live_release(layout) and units.is_at_work(layout.unit(release)):
             guard.let_end(layout, release, max(seconds, warm), warm)
-            return f", {release} lives on for its connections, {max(seconds, warm)} s at most"
+            return [f"{release} lives on for its connections, {max(seconds, warm)} s at most"]
     except (OSError, subprocess.CalledProcessError, host_program.ProgramError):
-        return f", but {release} lives on until somebody stops it: systemctl stop {layout.unit(release)}"
-    return ""
+        return [f"but {release} lives on until somebody stops it: systemctl stop {layout.unit(release)}"]
+    return []
 
 
 # --- the steps -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
@@ -49,11 +49,15 @@ PATIENCE = 5
 
 @dataclass(frozen=True)
 class Passed:
-    """What the gate has to say of an instance."""
+    """What the gate has to say of an instance.
+
+    :param probed: which page was asked for how often in a row, and which WebSocket was opened
+    """
 
     ok: bool
     started: bool
     message: str
+    probed: dict[str, Any] = field(default_factory=dict)
 
 
 def checks(
@@ -118,7 +122,9 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
             guard.let_end(layout, release, UNCLAIMED)
         except (OSError, host_program.ProgramError) as problem:
             message += f"; nobody ends it where no cutover comes: {problem}"
-        return Passed(True, not running, message)
+        asked = manifest["gate"]
+        probed = {"path": asked["health_path"], "times": limits.successes, "websocket": asked["websocket_path"]}
+        return Passed(True, not running, message, probed)
     message = explain(layout, release, since, report) if report else f"{away}\n{_refused(release)}"
     if not running:
         subprocess.run(["systemctl", "stop", unit], check=False)

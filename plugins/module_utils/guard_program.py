@@ -241,7 +241,7 @@ def _go_back(layout: Layout, watch: dict[str, Any]) -> None:
             settle=0,
         )
     )
-    print(f"{watch['release']}: {reason} {outcome.message}", flush=True)
+    print(f"{watch['release']}: {reason} {outcome.told}", flush=True)
     if outcome.moved:  # or systemd would start it again and again
         _stop(layout, watch["release"])
 

@@ -21,9 +21,11 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     guard,
     host_program,
     lease,
+    listing,
     processes,
     retention,
     state,
+    stopwatch,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -61,11 +63,15 @@ def check(layout: Layout, plan: cutover.Plan, keep: int) -> dict[str, Any]:
     diff = differences(plan, before)
     removed = retention.superfluous(layout, keep)
     message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
+    notes = _notes(plan, removed)
     return {
         "changed": bool(diff or removed),
         "moved": True,
         "source": before,
-        "message": _told(message, plan, removed),
+        "message": "; ".join([message, *notes]),
+        "said": message,
+        "notes": notes,
+        "described": described(layout, plan.release, before),
         "diff": diff,
         "removed": removed,
     }
@@ -97,9 +103,14 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
             outcome = replace(
                 outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
             )
+    notes = _notes(plan, removed)
     return {
         **asdict(outcome),
-        "message": _told(outcome.message, plan, removed),
+        "message": "; ".join([outcome.told, *notes]),
+        "said": outcome.message,
+        "notes": [*outcome.notes, *notes],
+        "described": described(layout, plan.release, before),
+        "seconds": stopwatch.seconds(),
         "edge_before": [{"path": path, "content": text} for path, text in outcome.edge_before.items()],
         "changed": changed or bool(removed),
         "diff": diff if changed else [],
@@ -114,9 +125,15 @@ def _move(layout: Layout, plan: cutover.Plan, before: str | None) -> cutover.Out
         return cutover.Outcome(False, before, str(problem))
 
 
-def _told(message: str, plan: cutover.Plan, removed: list[str]) -> str:
+def described(layout: Layout, *releases: str | None) -> dict[str, str]:
+    """The releases in the words of a person, where they are on the host."""
+    known = {name: state.manifest(layout, name) for name in releases if name}
+    return {name: listing.release(manifest) for name, manifest in known.items() if manifest}
+
+
+def _notes(plan: cutover.Plan, removed: list[str]) -> list[str]:
     gone = [f"{len(removed)} removed: {', '.join(removed)}"] if removed else []
-    return "; ".join([message, *gone, *plan.notes, *_closed(Layout(plan.site), plan)])
+    return [*gone, *plan.notes, *_closed(Layout(plan.site), plan)]
 
 
 def _closed(layout: Layout, plan: cutover.Plan) -> list[str]:

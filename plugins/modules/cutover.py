@@ -126,6 +126,23 @@ removed:
   type: list
   elements: str
   returned: success
+said:
+  description: The first of RV(message), without the RV(notes).
+  type: str
+  returned: success
+notes:
+  description: What RV(message) says beside RV(said), such as what becomes of the instance before.
+  type: list
+  elements: str
+  returned: success
+described:
+  description: The release and the one before it in the words of a person, by identifier, where the host has them.
+  type: dict
+  returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when not in check mode
 freed:
   description: Whether the lease was freed.
   type: bool

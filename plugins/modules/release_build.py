@@ -69,6 +69,10 @@ findings:
   type: list
   elements: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 import inspect
@@ -87,6 +91,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     processes,
     release,
     state,
+    stopwatch,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
@@ -153,7 +158,7 @@ def main() -> None:
         environment.default_database(layout),
     )
     findings = verdict.warnings + [env_finding.describe(finding, "") for finding in unread]
-    module.exit_json(changed=not whole, pending=pending, findings=findings)
+    module.exit_json(changed=not whole, pending=pending, findings=findings, seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

@@ -45,12 +45,16 @@ path:
   description: The folder of the code.
   type: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, release, state
+from ansible_collections.switchyard.django.plugins.module_utils import lease, release, state, stopwatch
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -77,7 +81,7 @@ def main() -> None:
                 release.unpack(layout, identifier, Path(module.params["archive"]))
         except release.ReleaseError as problem:
             module.fail_json(msg=f"site_source can't be unpacked: {problem}")
-    module.exit_json(changed=True, path=str(code))
+    module.exit_json(changed=True, path=str(code), seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

@@ -49,10 +49,18 @@ started:
   description: Whether the instance was started by this call.
   type: bool
   returned: success
+probed:
+  description: What was asked of it, C(path) so many C(times) in a row, and the C(websocket) that was opened, if any.
+  type: dict
+  returned: when not in check mode
+seconds:
+  description: How long it took.
+  type: float
+  returned: when not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state, stopwatch
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -81,7 +89,13 @@ def main() -> None:
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
         module.fail_json(msg=f"{passed.message}\n{module.params['remains']}".rstrip())
-    module.exit_json(changed=passed.started, started=passed.started, msg=passed.message)
+    module.exit_json(
+        changed=passed.started,
+        started=passed.started,
+        msg=passed.message,
+        probed=passed.probed,
+        seconds=stopwatch.seconds(),
+    )
 
 
 if __name__ == "__main__":

@@ -39,10 +39,14 @@ output:
   description: What C(migrate) printed, with secrets masked.
   type: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, release, units
+from ansible_collections.switchyard.django.plugins.module_utils import lease, release, stopwatch, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -62,7 +66,7 @@ def main() -> None:
         output = release.migrate(Layout(module.params["site"]), module.params["release"], module.params["backup"])
     except (release.ReleaseError, units.StillAtWorkError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=True, output=output)
+    module.exit_json(changed=True, output=output, seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

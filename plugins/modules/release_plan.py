@@ -133,6 +133,10 @@ id:
   description: The identifier of the release, 12 hexadecimal digits.
   type: str
   returned: success
+began:
+  description: When it got its name, in seconds since the epoch, by the controller's clock.
+  type: float
+  returned: success
 live:
   description: Whether it is the live release.
   type: bool

@@ -105,12 +105,12 @@ problem:
 live:
   description: The identifier of the release that was live before, or null.
   type: str
-  returned: unless O(alone)
+  returned: always
 has:
   description: The releases that were live once and can start, the latest first.
   type: list
   elements: str
-  returned: unless O(alone)
+  returned: success
 left:
   description: The migrations that it does not know and that are applied.
   type: list
@@ -120,6 +120,15 @@ outcome:
   description: What M(switchyard.django.cutover) would return, where the traffic was moved; else empty.
   type: dict
   returned: success
+gate:
+  description: What was C(probed), as RV(switchyard.django.release_gate#module:probed), and the C(seconds) until then;
+    empty where the release had nothing to pass.
+  type: dict
+  returned: success
+described:
+  description: The release in the words of a person, and the one that is live, by identifier.
+  type: dict
+  returned: always
 reversal:
   description: How they are undone, for M(switchyard.django.release_reverse); empty where none is.
   type: dict
@@ -136,6 +145,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     lease,
     rollback,
     state,
+    stopwatch,
     swap,
     units,
 )
@@ -179,17 +189,19 @@ def main() -> None:
             f"playbooks/restore.yml -e restore_backup={unfinished}. Nothing was changed."
         )
     begun = lease.begin(layout, module.params["claim"], module.exit_json, module.warn)
-    beside = {} if module.params["alone"] else rollback.what_there_is(layout)
+    beside = {"live": state.live_release(layout)} if module.params["alone"] else rollback.what_there_is(layout)
+    beside["described"] = swap.described(layout, beside["live"])
     try:
         result = {**roll_back(module, layout, begun), "problem": ""}
+        beside["described"] = swap.described(layout, result["release"], beside["live"])
     except rollback.RollbackError as problem:
         if module.params["alone"]:
-            module.fail_json(msg=f"{layout.site}: {problem}", **begun)
-        nothing = {"release": "", "left": [], "reversal": {}, "outcome": {}}
+            module.fail_json(msg=f"{layout.site}: {problem}", **beside, **begun)
+        nothing = {"release": "", "left": [], "gate": {}, "reversal": {}, "outcome": {}}
         result = {"changed": False, **nothing, "problem": str(problem)}
     except (OSError, subprocess.CalledProcessError, units.StillAtWorkError, host_program.ProgramError) as problem:
         module.fail_json(
-            msg=f"{layout.site}: the rollback ends here, the live release still serves: {problem}", **begun
+            msg=f"{layout.site}: the rollback ends here, the live release still serves: {problem}", **beside, **begun
         )
     module.exit_json(**result, **beside, **begun)
 
@@ -204,30 +216,36 @@ def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
     told = {
         "release": target,
         "left": [f"{app}.{name}" for app, names in left.items() for name in names],
+        "gate": {},
         "reversal": asdict(reversal) if reversal else {},
         "outcome": {},
     }
     running = target in state.running_instances(layout)
     if module.check_mode:
         return {"changed": not running, **told}
-    started = not (running and target == state.live_release(layout)) and start(module, layout, target, begun)
+    started = False
+    if not (running and target == state.live_release(layout)):
+        passed = start(module, layout, target, begun)
+        started, told["gate"] = passed.started, {"probed": passed.probed, "seconds": stopwatch.seconds()}
     if not wanted["move"] or (reversal and reversal.steps):
         return {"changed": started, **told}
     plan = swap.plan_of(layout, {**wanted["move"], "release": target, "operation": "rollback"}, begun["lease"])
     outcome = swap.carry_out(layout, plan)
     if not outcome["moved"]:
         raise rollback.RollbackError(f"{outcome['message']}\n{target} is not live.")
+    outcome["seconds"] = round(outcome["seconds"] - told["gate"].get("seconds", 0), 1)
     outcome["freed"] = wanted["move"]["free"] and lease.free(layout, begun["lease"])
     return {**told, "changed": started or outcome["changed"], "diff": outcome["diff"], "outcome": outcome}
 
 
-def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> bool:
-    """Let the release pass its gate, and say whether it had to be started."""
+def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> gate.Passed:
+    """Let the release pass its gate."""
     limits = gate.limits_of(module.params["successes"], module.params["deadline"])
     passed = gate.admit(layout, target, state.manifest(layout, target), limits)
     if not passed.ok:
-        module.fail_json(msg=passed.message, **begun)
-    return passed.started
+        live = state.live_release(layout)
+        module.fail_json(msg=passed.message, live=live, described=swap.described(layout, live, target), **begun)
+    return passed
 
 
 if __name__ == "__main__":

@@ -44,12 +44,16 @@ path:
   description: The folder of the virtual environment.
   type: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, locks
+from ansible_collections.switchyard.django.plugins.module_utils import lease, locks, stopwatch
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -74,7 +78,7 @@ def main() -> None:
             locks.install(layout, folder, lock, json.loads(module.params["build_environment"]))
         except locks.LockError as problem:
             module.fail_json(msg=f"The dependencies can't be installed; nothing that is live was touched:\n{problem}")
-    module.exit_json(changed=True, path=str(folder))
+    module.exit_json(changed=True, path=str(folder), seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

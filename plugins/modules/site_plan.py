@@ -199,6 +199,14 @@ archive:
   description: The path of the archive on the controller.
   type: str
   returned: success
+clone:
+  description: The path of the controller's clone of a git URL; empty for a folder.
+  type: str
+  returned: success
+began:
+  description: When the run began, in seconds since the epoch, by the controller's clock.
+  type: float
+  returned: success
 files:
   description: The paths of entry points and of manage.py in the source.
   type: list

@@ -147,6 +147,10 @@ state:
       description: For each of O(reach) C(to), its address, C(from), by which this host comes there, and the
         C(problem), if any.
       type: dict
+    packages:
+      description: In check mode, which packages with which versions the lock of the C(live) release has, and the lock
+        that is C(wanted), each empty where there is none.
+      type: dict
     names_taken:
       description: Which of O(domains) another site of the host has at the same port, and the way out; empty where none.
       type: str
@@ -162,6 +166,8 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     certificate,
     data_host,
     default_server,
+    dependencies,
+    disk,
     edge,
     environment,
     host_files,
@@ -223,7 +229,18 @@ def main() -> None:
         module.warn(found["certificate"]["warning"])
     if begun["lease"] and (found["missing_packages"] or not found["uv"]):
         lease.renew(layout, begun["lease"], ahead=INSTALLING_TAKES)
+    found["packages"] = packages(layout, found) if module.check_mode else {}
     module.exit_json(changed=False, state=found, **begun)
+
+
+def packages(layout: Layout, found: dict) -> dict:
+    """What the lock of the live release has, and the lock of this run where there is one already."""
+    live = found["releases"].get(found["live"])
+    lock = layout.lock(found["inputs"]) if found["lock"] else None
+    return {
+        "live": dependencies.named(disk.text_of(layout.venv(live["venv"]) / "switchyard.lock") or "") if live else {},
+        "wanted": dependencies.named(disk.text_of(lock) or "") if lock else {},
+    }
 
 
 def names_taken(layout: Layout, domains: list[str], bind: str, ports: list[int]) -> str:

@@ -14,6 +14,7 @@ import getpass
 import os
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class ClaimingActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result = {**super().run(tmp, task_vars), "began": time.time()}
         together = boolean(self._task.args.get("together", False))
         wait = self._task.args.get("lock_wait", 0)
         if self._play_context.check_mode:  # which changes nothing, so it is in nobody's way

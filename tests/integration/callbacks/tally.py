@@ -28,6 +28,7 @@ LOCAL = {
     "set_fact",
     "validate_argument_spec",
     "release_plan",
+    "run_summary",
     "site_plan",
 }
 

@@ -14,6 +14,7 @@ GIVEN = {
         "root": "backend",
         "commit": "c0ffee",
         "origin": "https://git.example.org/shop.git",
+        "archive": "/cache/sources/0a1b.tar.gz",
     },
     "state": {"live": None, "releases": {}, "rejected": [], "python": "3.11"},
     "lock": "l1",

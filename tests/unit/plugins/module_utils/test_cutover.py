@@ -175,7 +175,7 @@ def test_traffic_moves_and_the_old_instance_drains(layout, host, with_old, plan)
 
 def test_the_message_says_what_is_live_and_what_lives_on(host, with_old, plan):
     live = f"{NEW} (wsgi by gunicorn, commit c0ffeec0ffee) is live"
-    assert move(plan).message == f"{live}, {OLD} lives on for its connections, 45 s at most"
+    assert move(plan).told == f"{live}, {OLD} lives on for its connections, 45 s at most"
 
 
 def test_the_new_instance_is_watched_with_the_way_back_at_hand(layout, host, with_old, plan):
@@ -197,7 +197,7 @@ def test_where_nobody_set_a_drain_it_is_what_the_leaving_instance_needs(
 ):
     make_release(OLD, **manifest)
     make_release(NEW, serving={"times": {"request": 900}})
-    assert f"{OLD} lives on for its connections, {drain} s at most" in move(replace(plan, drain=0)).message
+    assert f"{OLD} lives on for its connections, {drain} s at most" in move(replace(plan, drain=0)).notes[0]
     assert host.ending == [(OLD, drain, 10)]
 
 
@@ -241,7 +241,7 @@ def test_an_end_that_can_not_be_noted_does_not_make_the_move_a_failure(
     monkeypatch.setattr(cutover.guard, "let_end", fail)
     outcome = move(plan)
     assert outcome.moved
-    assert f"systemctl stop shop@{OLD}.service" in outcome.message
+    assert f"systemctl stop shop@{OLD}.service" in outcome.told
     assert host.outcome["result"] == "live"
 
 
@@ -252,7 +252,7 @@ def test_a_watch_that_can_not_be_noted_does_not_make_the_move_a_failure(host, wi
     monkeypatch.setattr(cutover.guard, "watch", fail)
     outcome = move(plan)
     assert outcome.moved
-    assert "nobody watches it: no space left" in outcome.message
+    assert "nobody watches it: no space left" in outcome.told
     assert host.ending == [(OLD, 45, 10)], "it would live for ever"
 
 

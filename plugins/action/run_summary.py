@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts together what the modules of a run have returned; documented in plugins/modules/run_summary.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.switchyard.django.plugins.module_utils import run_summary
+from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
+from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Failure, Run
+
+
+class ActionModule(ActionBase):
+    """Says what the run has done, without a connection to any host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, given = self.validate_argument_spec(
+            argument_spec={
+                "site": {"type": "str", "required": True},
+                "operation": {"type": "str", "choices": ["deploy", "rollback", "restore"], "required": True},
+                "release": {"type": "str", "default": ""},
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "absent": {"type": "list", "elements": "str", "default": []},
+                "results": {"type": "dict", "required": True},
+                "requirements": {"type": "str", "default": ""},
+                "backup": {"type": "str", "default": ""},
+                "failed": {"type": "bool", "default": False},
+            }
+        )
+        variables = task_vars or {}
+        hosts = {host: _results(variables["hostvars"][host], given["results"]) for host in given["hosts"]}
+        run = Run(
+            site=given["site"],
+            operation=given["operation"],
+            release=given["release"],
+            hosts=hosts,
+            commands=_commands(given["site"], variables),
+            seconds=_since(hosts),
+            check=self._task.check_mode,
+            absent=given["absent"],
+            lost=[host for host in given["hosts"] if host not in variables["ansible_play_hosts"]],
+            backup=given["backup"],
+        )
+        result["_ansible_verbose_always"] = True  # printed as debug prints a list
+        if given["failed"]:
+            failures = _failures(variables, given["hosts"])
+            result.update(failed=True, msg=run_summary.cause(run, failures), summary=run_summary.failed(run, failures))
+        elif run.check and run.operation == "deploy":
+            result["msg"] = _preview(run, given["requirements"])
+        else:
+            result["msg"] = run_summary.done(run)
+        return result
+
+
+def _results(host: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """What the modules returned for a host, as far as they ran."""
+    found = {name: host.get(variable) for name, variable in names.items()}
+    return {name: one for name, one in found.items() if one}
+
+
+def _commands(site: str, variables: Mapping[str, Any]) -> Commands:
+    return Commands(
+        site,
+        variables.get("ansible_inventory_sources") or [],
+        variables["playbook_dir"],
+        variables.get("ansible_limit") or "",
+    )
+
+
+def _since(hosts: Mapping[str, Mapping[str, Any]]) -> float:
+    """The seconds since the run began, by the controller's clock, on which its first module ran."""
+    begun = [
+        facts[name]["began"]
+        for facts in hosts.values()
+        for name in ("plan", "read", "rollback")
+        if "began" in facts.get(name, {})
+    ]
+    return time.time() - min(begun) if begun else 0
+
+
+def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:
+    """Why the run ended: the failure that this host has met last, or else those of the others.
+
+    What was rescued before is still known of other hosts. The failure that followed from it is of the first host, where
+    tasks run that run once.
+    """
+    if "ansible_failed_result" in variables:
+        hosts = [variables["inventory_hostname"]]
+    found = []
+    for host in hosts:
+        known = variables["hostvars"].raw_get(host)  # a task has templates, which mean nothing here
+        result, task = known.get("ansible_failed_result"), known.get("ansible_failed_task")
+        if result:
+            found.append(Failure(host, (task or {}).get("name", ""), _message(result, task or {})))
+    return found
+
+
+def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    if result.get("_ansible_no_log") or task.get("no_log"):
+        return "what it said is not shown, for it may hold a secret"
+    return str(result.get("msg") or "")
+
+
+def _preview(run: Run, requirements: str) -> list[str]:
+    # Ansible starts a process for each task: what is needed in check mode alone is read then.
+    from ansible_collections.switchyard.django.plugins.module_utils import deploy_preview
+
+    return deploy_preview.preview(run, deploy_preview.sources(run, requirements))

@@ -1,0 +1,290 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy would do, as far as it is known before anything is built; what is not known yet is said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    dependencies,
+    listing,
+    migration_files,
+    requirements,
+    run_summary,
+    sizing,
+    source,
+    source_history,
+)
+from ansible_collections.switchyard.django.plugins.module_utils.listing import count, headline, row, short
+from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Run
+from ansible_collections.switchyard.django.plugins.module_utils.source_history import Commits
+
+# Commits, migrations and packages that are named one by one.
+MOST = 10
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the controller knows of the new source and of the live one.
+
+    :param commits: what lies between them; None where this is not known
+    :param is_folder: whether site_source is a folder, which has no commits
+    :param migrations: those of the new source
+    :param requirements: what the files of the live one and of the new one say of each package; None where those of the
+        live one are not on this machine
+    """
+
+    commits: Commits | None = None
+    is_folder: bool = False
+    migrations: list[migration_files.Migration] = field(default_factory=list)
+    requirements: tuple[Mapping[str, str], Mapping[str, str]] | None = None
+
+
+def preview(run: Run, sources: Sources) -> list[str]:
+    """What would happen."""
+    states = {host: one["state"] for host, one in run.of("read").items()}
+    named = run.of("release")
+    wanted = next(iter(named.values()))["wanted"]["manifest"]
+    here = {host for host in states if not named[host]["live"]}
+    beside = _beside(run, states)
+    if not here:
+        said = f"{run.site}: {run_summary.described(run, run.release)} is live already"
+        return (
+            headline(f"{said}; nothing would change{_services(run)}")
+            if not beside
+            else headline(said) + row("would change", beside)
+        )
+    live = _manifest(states, here)
+    lines = headline(f"{run.site}: {_whither(run, states, live, wanted)}")
+    lines += row("hosts", _hosts(run, states, here))
+    if _is_provisional(states):
+        lines += row("release", f"its name hangs on the site's secrets and the lock; {run.release} stands for it above")
+    if live:
+        lines += row("commits", _commits(live, wanted, sources))
+        lines += [
+            line for one in (sources.commits.subjects if sources.commits else []) for line in row("", f"  {one}", 1)
+        ]
+    lines += row("build", _build(run, named, here, wanted))
+    lines += _migrations(live, wanted, sources)
+    lines += row("dependencies", _dependencies(states, here, live, sources))
+    lines += row("memory", _memory(states, here, next(iter(named.values()))["wanted"]))
+    lines += row("rollback", _rollback(run, states, here))
+    lines += row("beside", beside)
+    return [*lines, run_summary.NOTHING_CHANGED]
+
+
+def _manifest(states: Mapping[str, Any], here: set[str]) -> Mapping[str, Any]:
+    """The live release of the first host that would change and has one."""
+    found = (states[host]["releases"].get(states[host]["live"]) for host in states if host in here)
+    return next((one for one in found if one), {})
+
+
+def _is_provisional(states: Mapping[str, Any]) -> bool:
+    """Whether the name of the release hangs on what the deploy makes first: the site's secrets, and its lock."""
+    return not all(any(one[name] for one in states.values()) for name in ("secrets", "lock"))
+
+
+def _whither(run: Run, states: Mapping[str, Any], live: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    if not live:
+        return f"a first deploy, {listing.served(wanted)}"
+    to = (
+        f"a new release ({listing.served(wanted)})"
+        if _is_provisional(states)
+        else run_summary.described(run, run.release)
+    )
+    stack, server = ((one["stack"], one["server"]) for one in (live, wanted))
+    switch = "a change of the stack, " if live["stack"] != wanted["stack"] else ""
+    switch = switch or ("a change of the app server, " if live["server"] != wanted["server"] else "")
+    return f"{switch}from {listing.release(live)} to {to}"
+
+
+def _hosts(run: Run, states: Mapping[str, Any], here: set[str]) -> str:
+    said = listing.some(sorted(here))
+    others = sorted(set(states) - here)
+    lives = {host: states[host]["live"] or "" for host in sorted(here)}
+    if len(set(lives.values())) > 1:
+        said = run_summary.grouped(run, lives, "nothing live")
+    if others:
+        said += f"; live already on {listing.some(others)}"
+    return said + (f"; left out by --limit: {listing.some(run.absent)}" if run.absent else "")
+
+
+def _commits(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sources) -> str:
+    if sources.is_folder:
+        return "site_source is a folder, which is deployed as it is: there are none to list"
+    old, new = live.get("commit") or "", wanted.get("commit") or ""
+    if old == new:
+        return f"none: {short(new)} is live already"
+    between = f"from {short(old) or 'a folder'} to {short(new)}"
+    found = sources.commits
+    if found is None:
+        return f"{between}; this machine's clone does not have the live one, so they can't be listed"
+    beside = found.ahead - len(found.subjects)
+    more = f", the latest {len(found.subjects)} of them:" if beside > 0 else ":" if found.ahead else ""
+    if not found.behind:
+        return f"{found.ahead}, {between}{more}"
+    if not found.ahead:
+        return f"{between}: a step back, without {count(found.behind, 'commit')} that the live release has"
+    return (
+        f"{between}: another branch, without {count(found.behind, 'commit')} that the live release has, and with "
+        f"{count(found.ahead, 'commit')} that it lacks{more}"
+    )
+
+
+def _build(run: Run, named: Mapping[str, Any], here: set[str], wanted: Mapping[str, Any]) -> str:
+    """What would have to be made, on all hosts that would change."""
+    whole = all(run.release in run.hosts[host]["read"]["state"]["releases"] for host in here)
+    if whole:
+        return "nothing: the release is on the host, and its instance would be started"
+    if all(named[host]["built"] for host in here):
+        return f"code and static files are those of {next(named[host]['built'] for host in here)}"
+    return f"code and static files, with Python {wanted['python']}"
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+def _migrations(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sources) -> list[str]:
+    if not live:
+        return row(
+            "migrations", f"all of the project and its dependencies; it has {len(sources.migrations)} of its own"
+        )
+    known = live.get("migrations", {}).get("known", {})
+    if not known:
+        return row("migrations", "the live release has no database, or does not say which ones it knows")
+    new = migration_files.new(sources.migrations, known)
+    blocked = ". What PostgreSQL blocks:" if any(one.effects for one in new) else ""
+    number = len(new) or "none"
+    said = f"{number} new in the project's files; those of dependencies are known after the build{blocked}"
+    lines = row("migrations", said)
+    for one in new[:MOST]:
+        effects = "; ".join(one.effects) if one.is_known else "its file can't be read as a list of operations"
+        lines += row("", f"{one.called}{': ' if effects else ''}{effects}", indent=2)
+    lines += row("", f"and {len(new) - MOST} more", indent=2) if len(new) > MOST else []
+    missing = migration_files.missing(sources.migrations, known)
+    if missing:
+        lines += row("", f"not in it, but in the live release, and still applied: {listing.some(missing)}", indent=2)
+    if new and live["stack"] != wanted["stack"]:
+        said = "together with a change of the stack they are refused, unless release_migrations_with_switch: allow"
+        lines += row("", said, indent=2)
+    return lines
+
+
+# --- dependencies, memory, the way back ------------------------------------------------------------------------------
+
+
+def _dependencies(states: Mapping[str, Any], here: set[str], live: Mapping[str, Any], sources: Sources) -> str:
+    if not live:
+        return "resolved and installed at the deploy"
+    locks = [states[host].get("packages") or {} for host in states]
+    resolved = next((one["wanted"] for one in locks if one.get("wanted")), None)
+    of_live: Mapping[str, str] = next(
+        (states[host]["packages"]["live"] for host in states if host in here and states[host]["live"]), {}
+    )
+    if resolved is not None and of_live:
+        found = dependencies.differences(of_live, resolved)
+        return f"{_some(found)}, by the locks" if found else "the same, by the locks"
+    if sources.requirements:
+        found = dependencies.differences(*sources.requirements)
+        return f"{_some(found) if found else 'the same'}, by the project's files; the lock is made at the deploy"
+    return "not known from here: the lock is made at the deploy, and the live release's files are not on this machine"
+
+
+def _some(found: list[str]) -> str:
+    return listing.some(found, MOST)
+
+
+def _memory(states: Mapping[str, Any], here: set[str], wanted: Mapping[str, Any]) -> str:
+    """What the host with the least room needs while two instances overlap."""
+    sums = []
+    for host in sorted(here):
+        state = states[host]
+        need = sizing.needed(sizing.rule_of(wanted["serving"]["sizing"]), wanted["size"], state["neighbours"])
+        sums.append((state["resources"]["memory"] - need, host, need, state["resources"]["memory"]))
+    _room, host, need, there = min(sums)
+    where = f" on {host}, which has the least room" if len(here) > 1 else ""
+    workers = count(wanted["size"]["workers"], "worker")
+    return f"{need} MiB of {there}{where}: two instances of {workers} for a while, the system and other sites"
+
+
+def _rollback(run: Run, states: Mapping[str, Any], here: set[str]) -> str:
+    lives = {host: states[host]["live"] or "" for host in sorted(here)}
+    if not any(lives.values()):
+        return "there would be no release to go back to"
+    return f"would go back to {run_summary.grouped(run, lives, 'nothing')}"
+
+
+# --- what belongs to no release --------------------------------------------------------------------------------------
+
+
+def _beside(run: Run, states: Mapping[str, Any]) -> str:
+    """What would change on the hosts beside the release."""
+    found: dict[str, list[str]] = {}
+    for host, state in states.items():
+        move = run.of("move").get(host, {})
+        said = [
+            f"Debian packages: {listing.some(state['missing_packages'])}" if state["missing_packages"] else "",
+            "folders and files of the site" if state["folders_amiss"] or state.get("files_amiss") else "",
+            "uv" if run.hosts[host].get("uv", {}).get("changed") else "",
+            f"the certificate: {state['certificate']['due']}" if (state.get("certificate") or {}).get("due") else "",
+            _of_nginx(move),
+            *move.get("notes", []),
+        ]
+        for one in said:
+            if one:
+                found.setdefault(one, []).append(host)
+    told = [one if len(hosts) == len(states) else f"{one} ({listing.some(hosts)})" for one, hosts in found.items()]
+    return "; ".join(told)
+
+
+def _services(run: Run) -> str:
+    """Of what is set up for its data the tasks above have said what would change."""
+    plan: Mapping[str, Any] = next(iter(run.of("plan").values()), {})
+    services = plan.get("services", {})
+    kinds = sorted({one["kind"] for one in services.values() if one and one["kind"] != "url"})
+    return f", beside what the tasks above say of {' and '.join(kinds)}" if kinds else ""
+
+
+def _of_nginx(move: Mapping[str, Any]) -> str:
+    """What the cutover would change beside the pointer."""
+    changed = [one["after_header"] for one in move.get("diff", []) if not one["after_header"].endswith("/current")]
+    return f"what nginx does for the site: {listing.some(changed, 3)}" if changed and move["source"] else ""
+
+
+# --- the sources -----------------------------------------------------------------------------------------------------
+
+
+def sources(run: Run, site_requirements: str) -> Sources:
+    """What the controller knows of both, in its clone and its archives."""
+    plan = next(iter(run.of("plan").values()))
+    states = {host: one["state"] for host, one in run.of("read").items()}
+    live = _manifest(states, set(states))
+    archive = Path(plan["archive"])
+    clone, commit = plan.get("clone"), live.get("commit")
+    texts = source_history.texts(archive, migration_files.is_wanted)
+    return Sources(
+        commits=source_history.commits(Path(clone), commit, plan["commit"], MOST) if clone and commit else None,
+        is_folder=not clone,
+        migrations=migration_files.read(texts),
+        requirements=_requirements(archive.with_name(f"{live.get('archive')}.tar.gz"), plan, site_requirements),
+    )
+
+
+def _requirements(
+    archive: Path, plan: Mapping[str, Any], site_requirements: str
+) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
+    """What the project's files say, in the live release and now."""
+    if not archive.exists():
+        return None
+    before = source.opened(archive)
+    try:
+        found = requirements.find(site_requirements, before.files, before.read)
+    except (requirements.RequirementsError, source.SourceError):
+        return None
+    now = plan["requirements"]
+    return dependencies.of_project(found.kind, found.files), dependencies.of_project(now["kind"], now["files"])

@@ -1,0 +1,335 @@
+# Copyright (c) 2026, the switchyard.django contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
+from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Failure, Run, cause, done, failed
+
+OLD, NEW = "a" * 12, "b" * 12
+COMMANDS = Commands("shop", ["hosts.yml"], "/nowhere")
+BACK = f"undo          ansible-playbook -i hosts.yml switchyard.django.rollback -e site_name=shop -e rollback_to={OLD}"
+OLD_TOLD = f"{OLD} (wsgi by gunicorn, commit 111111111111)"
+NEW_TOLD = f"{NEW} (asgi by uvicorn, commit 222222222222)"
+PROBED = {"path": "/health/", "times": 3, "websocket": "/ws/"}
+
+
+def manifest(name):
+    stack, server, commit = ("wsgi", "gunicorn", "1" * 40) if name == OLD else ("asgi", "uvicorn", "2" * 40)
+    return {"id": name, "stack": stack, "server": server, "commit": commit}
+
+
+def moved(source=OLD, release=NEW, changed=True, notes=(), **more):
+    told = {OLD: OLD_TOLD, NEW: NEW_TOLD}
+    said = f"{told[release]} is live" + (" already" if source == release and not changed else "")
+    described = {name: told[name] for name in (source, release) if name}
+    return {
+        "moved": True,
+        "source": source,
+        "changed": changed,
+        "said": said,
+        "notes": list(notes),
+        "described": described,
+        "seconds": 1.2,
+        **more,
+    }
+
+
+def facts(live=OLD, **more):
+    """What a host knows after a deploy."""
+    named = {key: value for key, value in manifest(NEW).items() if key != "id"}
+    return {
+        "plan": {"began": 100.0},
+        "read": {"state": {"live": live, "releases": {live: manifest(live)} if live else {}}},
+        "release": {"id": NEW, "began": 112.0, "wanted": {"manifest": named}},
+        "code": {"seconds": 1.0},
+        "venv": {"skipped": True},
+        "build": {"pending": ["cargo.0002"], "seconds": 7.0},
+        "migrated": {"changed": True, "seconds": 2.0},
+        "gate": {"probed": PROBED, "seconds": 3.0},
+        "move": moved(live),
+        **more,
+    }
+
+
+def run(operation="deploy", release=NEW, hosts=None, **changes):
+    return Run("shop", operation, release, hosts or {"web1": facts()}, COMMANDS, **changes)
+
+
+def text(lines):
+    """The rows, each in one line, by their labels."""
+    rows, key = {}, ""
+    for line in lines[1:]:
+        is_command = line.startswith("  ansible-playbook")
+        assert is_command or len(line) <= listing.COLUMNS or "ansible-playbook" in line, line
+        key = key if is_command else line[: listing.LABEL].strip() or key
+        rows[key] = f"{rows.get(key, '')} {line.strip() if is_command else line[listing.LABEL :].strip()}".strip()
+    return rows
+
+
+# --- what went well --------------------------------------------------------------------------------------------------
+
+
+def test_a_deploy():
+    assert done(run(seconds=31)) == [
+        f"shop: {NEW_TOLD} is live",
+        f"before        {OLD_TOLD}",
+        "hosts         web1",
+        "gate          /health/ answered 3 times in a row, a WebSocket opened at /ws/; then it answered",
+        "              through nginx",
+        "migrations    cargo.0002 applied",
+        "seconds       31, of which 12 to prepare, 8 to build and check, 2 to migrate, 3 at the gate, 1 to",
+        "              move",
+        "undo",
+        f"  {BACK[14:]}",
+    ]
+
+
+def test_a_first_deploy():
+    one = facts(live=None)
+    rows = text(done(run(hosts={"web1": one})))
+    assert rows["before"] == "nothing: it is the first release"
+    assert rows["undo"].startswith("there is no release before it; this takes the site off: ansible-playbook")
+    assert rows["undo"].endswith("switchyard.django.remove -e site_name=shop")
+
+
+def test_nothing_to_do():
+    one = facts(
+        live=NEW, build={"skipped": True}, migrated={"skipped": True}, gate={"skipped": True}, code={"skipped": True}
+    )
+    one["move"] = moved(NEW, changed=False)
+    assert done(run(hosts={"web1": one}, seconds=5)) == [
+        f"shop: {NEW_TOLD} is live already",
+        "hosts         web1",
+        "seconds       5, of which 12 to prepare, 1 to move",
+    ]
+
+
+def test_a_switch_whose_release_was_built_before():
+    one = facts(build={"pending": [], "seconds": 0.4}, migrated={"skipped": True}, code={"skipped": True})
+    rows = text(done(run(hosts={"web1": one}, seconds=20)))
+    assert rows["migrations"] == "none to apply"
+    assert rows["seconds"] == "20, of which 12 to prepare, 3 at the gate, 1 to move"
+
+
+def test_an_instance_that_passed_before_is_not_said_to_be_probed():
+    assert text(done(run(hosts={"web1": facts(gate={"skipped": True})})))["gate"].startswith("it ran and was live")
+
+
+def test_a_page_alone():
+    one = facts(gate={"probed": {**PROBED, "websocket": ""}})
+    said = "/health/ answered 3 times in a row; then it answered through nginx"
+    assert text(done(run(hosts={"web1": one})))["gate"] == said
+
+
+def test_several_hosts_have_one_summary():
+    lines = done(run(hosts={"web1": facts(), "web2": facts()}, absent=["web3"]))
+    rows = text(lines)
+    assert rows["before"] == OLD_TOLD
+    left_out = "left out by --limit, with the release that they had: web3"
+    assert rows["hosts"] == f"web1, web2; {left_out} (the next run without it takes them along)"
+    assert lines[0] == f"shop: {NEW_TOLD} is live"
+
+
+def test_hosts_that_differ_are_told():
+    hosts = {
+        "web1": facts(live=NEW, gate={"skipped": True}, move=moved(NEW, changed=False)),
+        "web2": facts(move=moved(notes=["one note", "another"])),
+        "web3": facts(live=None, move=moved(None, notes=["one note"])),
+    }
+    lines = done(run(hosts=hosts))
+    rows = text(lines)
+    assert lines[0] == f"shop: {NEW_TOLD} is live"
+    assert rows["before"] == f"{OLD_TOLD} on web2; nothing: it is the first release on web3"
+    assert rows["hosts"] == "web2, web3; live already on web1"
+    assert rows["beside"] == "one note (web2, web3); another (web2)"
+    assert rows["undo"].startswith(f"the hosts had different releases before: {OLD}. Name the one that is meant:")
+
+
+def test_the_limit_of_a_rollback_says_how_the_others_follow():
+    one = {"rollback": {"release": OLD, "live": NEW, "left": [], "outcome": moved(NEW, OLD)}}
+    rows = text(done(run("rollback", OLD, {"web1": one}, absent=["web2"])))
+    assert "to take them there, too: ansible-playbook" in rows["hosts"]
+
+
+def test_what_becomes_of_others_is_bounded():
+    lines = done(
+        run(hosts={"web1": facts(move=moved(notes=["a long note about it " * 4] * 1 + ["b" * 60 + " c"] * 9))})
+    )
+    assert len(lines) <= 14
+
+
+def test_a_backup_before_the_migrations_is_named():
+    rows = text(done(run(hosts={"web1": facts(saved={"name": "b1"})})))
+    assert rows["migrations"] == "cargo.0002 applied; the data as it was before is saved as b1"
+
+
+# --- rollbacks and restores ------------------------------------------------------------------------------------------
+
+
+def went_back(**changes):
+    answer = {
+        "began": 100.0,
+        "release": OLD,
+        "live": NEW,
+        "left": ["cargo.0002"],
+        "gate": {"probed": PROBED, "seconds": 2.0},
+        "outcome": moved(NEW, OLD, notes=[f"{NEW} was rolled away from; …"]),
+        **changes,
+    }
+    return {"rollback": answer}
+
+
+def test_a_rollback_of_one_host():
+    lines = done(run("rollback", OLD, {"web1": went_back()}, seconds=4))
+    rows = text(lines)
+    assert lines[0] == f"shop: {OLD_TOLD} is live"
+    assert rows["before"] == NEW_TOLD
+    assert rows["migrations"] == "1 migration that it does not know stays applied: cargo.0002"
+    assert rows["seconds"] == "4, of which 2 at the gate, 1 to move"
+    assert rows["gate"].startswith("/health/ answered 3 times in a row, a WebSocket opened at /ws/")
+    assert rows["undo"].endswith(f"-e rollback_to={NEW}")
+
+
+def test_a_rollback_of_several_hosts():
+    one = {**went_back(outcome={}), "move": moved(NEW, OLD)}
+    assert text(done(run("rollback", OLD, {"web1": one, "web2": one})))["hosts"] == "web1, web2"
+
+
+def test_a_rollback_that_undid_migrations_is_undone_by_a_deploy():
+    one = {**went_back(outcome={}), "move": moved(NEW, OLD), "reversed": {"changed": True, "seconds": 1.0}}
+    rows = text(done(run("rollback", OLD, {"web1": one})))
+    assert rows["migrations"] == "cargo.0002 undone"
+    assert rows["undo"].startswith("this applies the migrations again: ansible-playbook")
+    assert rows["undo"].endswith("switchyard.django.site -e site_name=shop -e release_retry=true")
+
+
+def test_a_check_of_a_rollback():
+    one = {**went_back(outcome={}), "move": {**moved(NEW, OLD), "said": f"{OLD} would be live"}}
+    lines = done(run("rollback", OLD, {"web1": one}, check=True))
+    assert lines[0] == f"shop: {OLD_TOLD} would be live"
+    assert lines[-1] == "Nothing was changed: this was a check."
+    assert not {"undo", "gate"} & set(text(lines[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("saved", "undo"),
+    [
+        (
+            {"name": "b2"},
+            "ansible-playbook -i hosts.yml switchyard.django.restore -e site_name=shop -e restore_backup=b2",
+        ),
+        ({"skipped": True}, "not possible: the data as it was before was not saved (restore_save)"),
+    ],
+)
+def test_a_restore(saved, undo):
+    one = {"read": facts()["read"], "saved": saved, "gate": {"probed": PROBED}, "move": moved(NEW, OLD)}
+    rows = text(done(run("restore", OLD, {"web1": one}, backup="b1")))
+    assert rows["migrations"].startswith("as in b1, whose data is back")
+    assert rows["undo"] == undo
+
+
+# --- what went wrong -------------------------------------------------------------------------------------------------
+
+GATE = [Failure("web1", "The release has passed its gate", "\n views.py:1: NameError\nmore\n")]
+
+
+def test_a_failed_gate():
+    one = facts(gate={"failed": True, "msg": "x"})
+    del one["move"]
+    assert failed(run(hosts={"web1": one}, seconds=20), GATE) == [
+        "shop: the deploy failed: views.py:1: NameError",
+        "at            The release has passed its gate",
+        f"live          {OLD_TOLD}, as before",
+        f"wanted        {NEW_TOLD}",
+        "migrations    cargo.0002 applied, and still there",
+        "seconds       20, of which 12 to prepare, 8 to build and check, 2 to migrate",
+        "next          mend what the message above names, and run the same command again",
+    ]
+
+
+def test_a_failed_gate_of_the_first_release():
+    one = facts(live=None, migrated={"failed": True})
+    del one["move"]
+    rows = text(failed(run(hosts={"web1": one}), GATE))
+    assert rows["live"] == "nothing, as before"
+    assert "migrations" not in rows
+
+
+def test_before_the_release_has_its_name():
+    rows = text(failed(run(release="", hosts={"web1": {"plan": {"began": 1.0}, "read": facts()["read"]}}), GATE))
+    assert rows["live"] == f"{OLD_TOLD}, as before"
+    assert "wanted" not in rows
+
+
+def test_a_cutover_that_failed_on_one_of_two_hosts():
+    hosts = {
+        "web1": facts(back={"moved": True, "message": "back"}),
+        "web2": facts(move={"moved": False, "source": OLD, "message": "nginx"}),
+    }
+    lines = failed(run(hosts=hosts), [Failure("web1", "Every host has moved", "web2: nginx refuses it")])
+    assert lines[0] == "shop: the deploy failed on web1: web2: nginx refuses it"
+    assert text(lines)["live"] == f"{OLD_TOLD}, as before"
+
+
+def test_a_host_that_could_not_be_taken_back():
+    hosts = {"web1": facts(back={"moved": False}), "web2": facts(move={"moved": False, "source": OLD})}
+    assert text(failed(run(hosts=hosts), GATE))["live"] == f"{NEW_TOLD} on web1; {OLD_TOLD} on web2"
+
+
+@pytest.mark.parametrize("how", ["unreachable", "timedout"])
+def test_of_a_host_that_went_away_in_its_cutover_nothing_is_known(how):
+    hosts = {"web1": facts(move={"moved": False, "source": OLD}), "web2": facts(move={how: True, "failed": True})}
+    assert text(failed(run(hosts=hosts), GATE))["live"] == f"{OLD_TOLD}, as before; web2: not known from here"
+
+
+def test_a_host_that_can_not_be_reached_is_the_cause():
+    one, two = facts(), facts()
+    del one["move"], two["move"]
+    lines = failed(run(hosts={"web1": one, "web2": two}, lost=["web2"]), [])
+    assert lines[0] == "shop: the deploy failed: web2 can't be reached"
+    assert text(lines)["live"] == f"{OLD_TOLD}, as before; web2: not known from here"
+
+
+def test_without_any_word_the_message_above_counts():
+    assert cause(run(), []) == "shop: the deploy failed: the message above says why"
+
+
+def test_the_rollback_stands_whose_task_failed():
+    rows = text(failed(run("rollback", OLD, {"web1": went_back()}), [Failure("web1", "They have succeeded", "no")]))
+    assert rows["live"] == OLD_TOLD
+
+
+def test_a_rollback_that_found_no_way():
+    answer = {"failed": True, "live": NEW, "described": {NEW: NEW_TOLD}, "began": 1.0}
+    lines = failed(
+        run("rollback", "", {"web1": {"rollback": answer}}), [Failure("web1", "chosen", "shop: there is none")]
+    )
+    assert lines[0] == "shop: the rollback failed: there is none"
+    assert text(lines)["live"] == f"{NEW_TOLD}, as before"
+
+
+def test_a_failed_restore_does_not_say_what_serves():
+    assert "live" not in text(failed(run("restore", OLD), GATE))
+
+
+def test_a_check_that_failed_is_none():
+    assert cause(run(check=True), GATE) == "shop: the check of the deploy failed: views.py:1: NameError"
+
+
+def test_the_saved_data_is_named_with_the_way_back():
+    one = facts(saved={"name": "b1"}, gate={"failed": True})
+    assert text(failed(run(hosts={"web1": one}), GATE))["migrations"].endswith("-e restore_backup=b1")
+
+
+def test_a_line_that_leads_to_the_next_is_not_the_cause_alone():
+    said = cause(run(), [Failure("web1", "x", "One thing would not work:\n  - The settings\nmore")])
+    assert said == "shop: the deploy failed: One thing would not work: The settings"
+
+
+def test_a_long_cause_is_cut():
+    lines = failed(run(), [Failure("web1", "x", "word " * 200)])
+    assert lines[2].endswith(" …")
+    assert lines[3].startswith("at ")

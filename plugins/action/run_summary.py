@@ -37,7 +37,8 @@ class ActionModule(ActionBase):
             }
         )
         variables = task_vars or {}
-        hosts = {host: _results(variables["hostvars"][host], given["results"]) for host in given["hosts"]}
+        names = [host for host in variables["ansible_play_hosts_all"] if host in given["hosts"]]  # in their order
+        hosts = {host: _results(variables["hostvars"][host], given["results"]) for host in names}
         run = Run(
             site=given["site"],
             operation=given["operation"],
@@ -47,12 +48,12 @@ class ActionModule(ActionBase):
             seconds=_since(hosts),
             check=self._task.check_mode,
             absent=given["absent"],
-            lost=[host for host in given["hosts"] if host not in variables["ansible_play_hosts"]],
+            lost=[host for host, facts in hosts.items() if any(one.get("unreachable") for one in facts.values())],
             backup=given["backup"],
         )
         result["_ansible_verbose_always"] = True  # printed as debug prints a list
         if given["failed"]:
-            failures = _failures(variables, given["hosts"])
+            failures = _failures(variables, names)
             result.update(failed=True, msg=run_summary.cause(run, failures), summary=run_summary.failed(run, failures))
         elif run.check and run.operation == "deploy":
             result["msg"] = _preview(run, given["requirements"])

@@ -69,6 +69,7 @@ def preview(run: Run, sources: Sources) -> list[str]:
         lines += [
             line for one in (sources.commits.subjects if sources.commits else []) for line in row("", f"  {one}", 1)
         ]
+        lines += row("environment", _environment(live, next(iter(named.values()))["wanted"]))
     lines += row("build", _build(run, named, here, wanted))
     lines += _migrations(live, wanted, sources)
     lines += row("dependencies", _dependencies(states, here, live, sources))
@@ -133,6 +134,14 @@ def _commits(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Source
     return (
         f"{between}: another branch, without {count(found.behind, 'commit')} that the live release has, and with "
         f"{count(found.ahead, 'commit')} that it lacks{more}"
+    )
+
+
+def _environment(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    return (
+        ""
+        if live.get("environment") == wanted.get("environment")
+        else "its variables are not those of the live release"
     )
 
 

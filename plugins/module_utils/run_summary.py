@@ -276,11 +276,12 @@ def _saved(run: Run) -> str:
 def cause(run: Run, failures: list[Failure]) -> str:
     """Why the run ended, in a sentence."""
     noun = f"{'check of the ' if run.check else ''}{NOUNS[run.operation]}"
-    where = f" on {listing.some([one.host for one in failures])}" if failures and len(run.hosts) > 1 else ""
     said = failures[0].message if failures else ""
     if not said and run.lost:
         said = f"{listing.some(run.lost)} can't be reached"
     why = _first(said).removeprefix(f"{run.site}: ") or "the message above says why"
+    is_told = len(run.hosts) == 1 or why.partition(":")[0] in run.hosts
+    where = f" on {listing.some([one.host for one in failures])}" if failures and not is_told else ""
     return f"{run.site}: the {noun} failed{where}: {why}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
         outcome = _move(layout, plan, before)
         changed = outcome.moved
     removed: list[str] = []
+    problems: list[str] = []
     if outcome.moved:
         try:
             if keep:
@@ -100,10 +101,8 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
                 guard.tidy(layout, CERTIFICATES_STAY, postpone=changed)
         except (OSError, subprocess.CalledProcessError, host_program.ProgramError) as problem:
             # The release is live all the same.
-            outcome = replace(
-                outcome, message=f"{outcome.message}; what is no longer needed can't be removed: {problem}"
-            )
-    notes = _notes(plan, removed)
+            problems = [f"what is no longer needed can't be removed: {problem}"]
+    notes = [*problems, *_notes(plan, removed)]
     return {
         **asdict(outcome),
         "message": "; ".join([outcome.told, *notes]),

@@ -24,10 +24,10 @@ def summary(run, monkeypatch):
     """Runs the action on a run of which the hosts know this."""
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
 
-    def summary(hosts, reached=None, check_mode=False, arguments=None, **variables):
+    def summary(hosts, check_mode=False, arguments=None, **variables):
         known = {
             "hostvars": HostVars(hosts),
-            "ansible_play_hosts": reached or list(hosts),
+            "ansible_play_hosts_all": ["localhost", *hosts],
             "inventory_hostname": next(iter(hosts)),
             "playbook_dir": "/nowhere",
             **variables,
@@ -37,7 +37,7 @@ def summary(run, monkeypatch):
             def run(self, tmp=None, task_vars=None):
                 return super().run(tmp, known)
 
-        given = {"site": "shop", "operation": "deploy", "release": "new", "hosts": list(hosts)}
+        given = {"site": "shop", "operation": "deploy", "release": "new", "hosts": list(reversed(hosts))}
         results = {"plan": "__plan", "read": "__read", "move": "__move"}
         return run(Action, {**given, "results": results, **(arguments or {})}, check_mode=check_mode)
 
@@ -76,7 +76,8 @@ def test_the_failure_that_followed_from_a_rescue_counts(summary):
 
 
 def test_a_host_that_is_gone_is_named(summary):
-    result = summary({"web1": {}, "web2": {}}, reached=["web1"], arguments={"failed": True})
+    hosts = {"web1": {}, "web2": {"__move": {"unreachable": True}}}
+    result = summary(hosts, arguments={"failed": True})
     assert result["msg"] == "shop: the deploy failed: web2 can't be reached"
 
 

@@ -152,6 +152,12 @@ def test_the_edge_alone_would_change():
     )
 
 
+def test_another_environment_is_said_without_a_word_of_it():
+    one = facts(state())
+    one["release"]["wanted"]["environment"] = "e2"
+    assert rows(preview(run(one), SOURCES))["environment"] == "its variables are not those of the live release"
+
+
 def test_a_change_of_the_stack_and_of_the_server():
     (first, *_others) = preview(run(facts(state(), stack="asgi", server="uvicorn")), SOURCES)
     assert first.startswith("shop: a change of the stack, from ")

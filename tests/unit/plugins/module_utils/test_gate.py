@@ -61,3 +61,14 @@ def test_a_journal_that_can_not_be_read_is_no_failure_of_its_own(monkeypatch: py
 
     monkeypatch.setattr(diagnosis, "diagnose", fail)
     assert explain("no_socket")[0].startswith("GET /health/: no_socket")
+
+
+def test_who_passes_is_told_with_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = Report(True, [], 1, 1.0, {"median": 5.0}, None, None, evidence="", hint="", lasts=False)
+    monkeypatch.setattr(gate.units, "is_active", lambda unit: True)
+    monkeypatch.setattr(gate, "ask", lambda *_what: passed)
+    monkeypatch.setattr(gate.guard, "let_live", lambda *_what: None)
+    monkeypatch.setattr(gate.guard, "let_end", lambda *_what: None)
+    asked = {"host": "shop.example.org", "scheme": "http", "health_path": "/health/", "websocket_path": "/ws/"}
+    found = gate.admit(Layout("shop"), ID, {"id": ID, "gate": asked}, gate.limits_of(4, 60))
+    assert found.probed == {"path": "/health/", "times": 4, "websocket": "/ws/"}

@@ -270,7 +270,7 @@ def test_a_cutover_that_failed_on_one_of_two_hosts():
         "web2": facts(move={"moved": False, "source": OLD, "message": "nginx"}),
     }
     lines = failed(run(hosts=hosts), [Failure("web1", "Every host has moved", "web2: nginx refuses it")])
-    assert lines[0] == "shop: the deploy failed on web1: web2: nginx refuses it"
+    assert lines[0] == "shop: the deploy failed: web2: nginx refuses it"
     assert text(lines)["live"] == f"{OLD_TOLD}, as before"
 
 

@@ -486,3 +486,8 @@ def test_a_site_that_fits_fits_as_well_when_another_has_come(wanted, host, first
     second, problem = size(wanted, host, {"first": first})
     if not problem:
         assert first + max(first, second.memory) + wanted.reserve + second.memory <= host["memory"]
+
+
+@pytest.mark.parametrize(("others", "total"), [({}, 200 + 200 + 256), ({"a": 300, "b": 50}, 200 + 300 + 256 + 350)])
+def test_what_is_needed_counts_the_largest_overlap_once(others, total):
+    assert sizing.needed(rule(reserve=256), {"memory": 200}, others) == total

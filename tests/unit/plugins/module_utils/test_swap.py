@@ -133,6 +133,20 @@ def test_what_is_to_be_said_of_the_edge_stands_behind_the_message(layout, main, 
     monkeypatch.setattr(cutover, "is_settled", lambda plan: True)
     found = swap.carry_out(layout, plan)
     assert found["message"] == f"{cutover.describe(layout, NEW)} is live already; {NOTE}; and more"
+    assert (found["said"], found["notes"]) == (f"{cutover.describe(layout, NEW)} is live already", [NOTE, "and more"])
+
+
+def test_the_releases_of_a_move_are_told_as_far_as_the_host_has_them(layout, main, monkeypatch, make_release):
+    make_release(NEW)
+    disk.point(layout.current, f"releases/{'a' * 12}")
+    monkeypatch.setattr(cutover, "is_settled", lambda plan: False)
+    moved = cutover.Outcome(True, "a" * 12, "it is live", notes=["one lives on"])
+    monkeypatch.setattr(swap, "_move", lambda *_how: moved)
+    found = swap.carry_out(layout, plan_of(layout))
+    assert found["described"] == {NEW: cutover.describe(layout, NEW)}
+    assert (found["said"], found["message"]) == ("it is live", "it is live, one lives on")
+    assert found["notes"] == ["one lives on"]
+    assert found["seconds"] >= 0
 
 
 def test_a_way_back_takes_the_links_along(layout, stock, monkeypatch):
@@ -182,6 +196,7 @@ def test_a_guard_that_can_not_be_started_does_not_undo_a_cutover(layout, moving,
     outcome = swap.carry_out(layout, plan_of(layout))
     assert outcome["moved"]
     assert outcome["message"] == "said; what is no longer needed can't be removed: no systemd"
+    assert (outcome["said"], outcome["notes"]) == ("said", ["what is no longer needed can't be removed: no systemd"])
 
 
 # --- what runs beside the instance -----------------------------------------------------------------------------------

@@ -14,13 +14,20 @@ from ansible_collections.switchyard.django.plugins.module_utils import cutover a
 from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     edge,
+    gate,
     history,
     lease,
     retention,
     state,
     swap,
 )
-from ansible_collections.switchyard.django.plugins.modules import cutover, release_info, release_rollback, site_lease
+from ansible_collections.switchyard.django.plugins.modules import (
+    cutover,
+    release_info,
+    release_rollback,
+    site_lease,
+    site_state,
+)
 
 R1, R2, R3 = (f"{number}" * 12 for number in range(1, 4))
 
@@ -124,6 +131,38 @@ def test_a_rollback_to_nowhere_names_the_site(run):
     found = run(release_rollback, check=True, to="f" * 12)
     assert found["failed"]
     assert found["msg"].startswith(f"shop: rollback_to {'f' * 12} is no release here")
+    assert found["live"] == R3
+    assert found["described"][R3].startswith(f"{R3} (wsgi by gunicorn, commit ")
+
+
+def test_a_rollback_tells_what_was_probed_and_how_long_each_part_took(layout, run, monkeypatch):
+    probed = {"path": "/health/", "times": 3, "websocket": ""}
+    monkeypatch.setattr(release_rollback.gate, "admit", lambda *_what: gate.Passed(True, True, "", probed))
+    clock = iter([2.0, 5.5])
+    monkeypatch.setattr(release_rollback.stopwatch, "seconds", lambda: next(clock))
+    found = run(release_rollback, move={"free": False})
+    assert found["gate"] == {"probed": probed, "seconds": 2.0}
+    assert found["outcome"]["seconds"] == 3.5
+    assert set(found["described"]) == {R2, R3}
+
+
+def test_a_rollback_whose_gate_fails_says_what_is_live(run, monkeypatch):
+    monkeypatch.setattr(release_rollback.gate, "admit", lambda *_what: gate.Passed(False, True, "no answer"))
+    found = run(release_rollback)
+    assert (found["failed"], found["msg"], found["live"]) == (True, "no answer", R3)
+
+
+# --- site_state ------------------------------------------------------------------------------------------------------
+
+
+def test_the_packages_of_both_locks_are_told(layout):
+    venv = layout.venv("v1")
+    (venv / "switchyard.lock").write_text("django==5.2.1\n")
+    layout.lock("i1").write_text("django==5.2.2\n")
+    found = {**state.releases(layout), "inputs": "i1", "lock": "l1"}
+    assert site_state.packages(layout, found) == {"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.2"}}
+    assert site_state.packages(layout, {**found, "lock": None})["wanted"] == {}
+    assert site_state.packages(layout, {**found, "live": None})["live"] == {}
 
 
 # --- site_lease ------------------------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
     """Why the run ended, what serves now, and what it leaves."""
     lines = headline(cause(run, failures), CAUSE)
     if failures:
-        lines += row("at", failures[0].task)
+        lines += row("task", failures[0].task)
     if run.operation != "restore":  # which may have left the site stopped, and says so in its message
         lines += row("live", _live(run))
     if run.release:

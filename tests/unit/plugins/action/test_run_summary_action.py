@@ -67,7 +67,7 @@ def test_a_failure_fails_with_the_cause_first(summary):
     result = summary(hosts, arguments={"failed": True})
     assert result["failed"]
     assert result["msg"] == result["summary"][0] == "shop: the deploy failed on web2: no room"
-    assert result["summary"][1] == "at            The task"
+    assert result["summary"][1] == "task          The task"
 
 
 def test_the_failure_that_followed_from_a_rescue_counts(summary):

@@ -241,7 +241,7 @@ def test_a_failed_gate():
     del one["move"]
     assert failed(run(hosts={"web1": one}, seconds=20), GATE) == [
         "shop: the deploy failed: views.py:1: NameError",
-        "at            The release has passed its gate",
+        "task          The release has passed its gate",
         f"live          {OLD_TOLD}, as before",
         f"wanted        {NEW_TOLD}",
         "migrations    cargo.0002 applied, and still there",
@@ -332,4 +332,4 @@ def test_a_line_that_leads_to_the_next_is_not_the_cause_alone():
 def test_a_long_cause_is_cut():
     lines = failed(run(), [Failure("web1", "x", "word " * 200)])
     assert lines[2].endswith(" …")
-    assert lines[3].startswith("at ")
+    assert lines[3].startswith("task ")

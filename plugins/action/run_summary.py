@@ -108,7 +108,8 @@ def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:
 def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:
     if result.get("_ansible_no_log") or task.get("no_log"):
         return "what it said is not shown, for it may hold a secret"
-    return str(result.get("msg") or "")
+    items = [one for one in result.get("results", []) if one.get("failed")]  # of a loop
+    return str((items[0] if items else result).get("msg") or "")
 
 
 def _preview(run: Run, requirements: str) -> list[str]:

@@ -330,7 +330,13 @@ def _is_cut_off(result: Mapping[str, Any]) -> bool:
 
 
 def _left(run: Run) -> str:
-    """What stays in the database of a release that did not go live."""
+    """What stays in the database of a release that did not go live, or was undone for one."""
+    if run.of("reversed"):
+        left = next(one["left"] for one in run.of("rollback").values())
+        is_live = run.moves and all(one.get("moved") for one in run.moves.values())
+        return f"{listing.some(left)} undone" + (
+            "" if is_live else "; as the traffic did not move, they are applied again"
+        )
     if not run.of("migrated"):
         return ""
     saved, applied = _saved(run), _applied(run)

@@ -75,6 +75,11 @@ def test_the_failure_that_followed_from_a_rescue_counts(summary):
     assert "the story" in summary(hosts, arguments={"failed": True}, **hosts["web1"])["msg"]
 
 
+def test_of_a_loop_the_item_that_failed_is_the_cause(summary):
+    host = failed("One or more items failed", results=[{"msg": "all well"}, {"failed": True, "msg": "two is wrong"}])
+    assert summary({"web1": host}, arguments={"failed": True}, **host)["msg"].endswith(": two is wrong")
+
+
 def test_a_host_that_is_gone_is_named(summary):
     hosts = {"web1": {}, "web2": {"__move": {"unreachable": True}}}
     result = summary(hosts, arguments={"failed": True})

@@ -302,6 +302,14 @@ def test_the_rollback_stands_whose_task_failed():
     assert rows["live"] == OLD_TOLD
 
 
+def test_migrations_that_were_undone_for_nothing_are_applied_again():
+    one = {**went_back(outcome={}), "move": {"moved": False, "source": NEW}, "reversed": {"changed": True}}
+    said = "cargo.0002 undone; as the traffic did not move, they are applied again"
+    assert text(failed(run("rollback", OLD, {"web1": one}), GATE))["migrations"] == said
+    one["move"] = moved(NEW, OLD)
+    assert text(failed(run("rollback", OLD, {"web1": one}), GATE))["migrations"] == "cargo.0002 undone"
+
+
 def test_a_rollback_that_found_no_way():
     answer = {"failed": True, "live": NEW, "described": {NEW: NEW_TOLD}, "began": 1.0}
     lines = failed(

@@ -167,7 +167,7 @@ def _migrations(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sou
     if not known:
         return row("migrations", "the live release has no database, or does not say which ones it knows")
     new = migration_files.new(sources.migrations, known)
-    blocked = ". What PostgreSQL blocks:" if any(one.effects for one in new) else ""
+    blocked = ". What they block is told as of PostgreSQL:" if any(one.effects for one in new) else ""
     number = len(new) or "none"
     said = f"{number} new in the project's files; those of dependencies are known after the build{blocked}"
     lines = row("migrations", said)

@@ -225,7 +225,8 @@ def test_new_migrations_say_what_they_do():
     )
     said = rows(preview(run(), found))["migrations"]
     assert said == (
-        "2 new in the project's files; those of dependencies are known after the build. What PostgreSQL blocks: "
+        "2 new in the project's files; those of dependencies are known after the build. What they block is told as of "
+        "PostgreSQL: "
         "cargo.0002_x: AddField crate.x blocks cargo.0003: its file can't be read as a list of operations "
         "not in it, but in the live release, and still applied: cargo.0001_initial"
     )

@@ -179,7 +179,7 @@ def migrations(run: Run) -> str:
         many = listing.count(len(left), "migration")
         return f"{many} that it does not know stay{'s' if len(left) == 1 else ''} applied: {listing.some(left)}"
     if run.operation == "restore":
-        return f"as in {run.backup}, whose data is back{kept}"
+        return f"as in {run.backup}, whose data {'would be' if run.check else 'is'} back{kept}"
     return "none to apply" if run.of("build") else ""
 
 

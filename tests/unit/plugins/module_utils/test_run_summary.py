@@ -231,6 +231,13 @@ def test_a_restore(saved, undo):
     assert rows["undo"] == undo
 
 
+def test_a_check_of_a_restore():
+    one = {"read": facts()["read"], "move": moved(NEW, OLD)}
+    assert text(done(run("restore", OLD, {"web1": one}, backup="b1", check=True))[:-1])["migrations"].endswith(
+        "would be back"
+    )
+
+
 # --- what went wrong -------------------------------------------------------------------------------------------------
 
 GATE = [Failure("web1", "The release has passed its gate", "\n views.py:1: NameError\nmore\n")]

@@ -124,8 +124,8 @@ def done(run: Run) -> list[str]:
     moved = [host for host, source in sources.items() if host in run.moves and source != run.release]
     said = {host: run.moves[host]["said"] for host in moved or run.moves}
     first = next(iter(said.values()), f"{described(run, run.release)} is live")
-    if run.check:  # the module knows but the identifier of a release that need not be there yet
-        first = first.replace(f"{run.release} would", f"{described(run, run.release)} would")
+    if run.check and f"{run.release} (" not in first:  # the module says but the identifier: it need not be there yet
+        first = first.replace(run.release, described(run, run.release))
     lines = headline(f"{run.site}: {first}")
     if moved:
         lines += row(

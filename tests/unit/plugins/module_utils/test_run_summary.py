@@ -231,6 +231,12 @@ def test_a_restore(saved, undo):
     assert rows["undo"] == undo
 
 
+def test_a_check_of_what_is_live_already():
+    one = went_back(outcome={}, live=OLD)
+    one["move"] = {**moved(OLD, OLD, changed=False), "said": f"{OLD} is live already"}
+    assert done(run("rollback", OLD, {"web1": one}, check=True))[0] == f"shop: {OLD_TOLD} is live already"
+
+
 def test_a_check_of_a_restore():
     one = {"read": facts()["read"], "move": moved(NEW, OLD)}
     assert text(done(run("restore", OLD, {"web1": one}, backup="b1", check=True))[:-1])["migrations"].endswith(

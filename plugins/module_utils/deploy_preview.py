@@ -50,15 +50,13 @@ def preview(run: Run, sources: Sources) -> list[str]:
     states = {host: one["state"] for host, one in run.of("read").items()}
     named = run.of("release")
     wanted = next(iter(named.values()))["wanted"]["manifest"]
-    here = {host for host in states if not named[host]["live"]}
+    here = [host for host in states if not named[host]["live"]]
     beside = _beside(run, states)
     if not here:
         said = f"{run.site}: {run_summary.described(run, run.release)} is live already"
-        return (
-            headline(f"{said}; nothing would change{_services(run)}")
-            if not beside
-            else headline(said) + row("would change", beside)
-        )
+        if not beside:
+            return headline(f"{said}; nothing would change{_services(run)}")
+        return headline(said) + row("would change", beside)
     live = _manifest(states, here)
     lines = headline(f"{run.site}: {_whither(run, states, live, wanted)}")
     lines += row("hosts", _hosts(run, states, here))
@@ -66,9 +64,8 @@ def preview(run: Run, sources: Sources) -> list[str]:
         lines += row("release", f"its name hangs on the site's secrets and the lock; {run.release} stands for it above")
     if live:
         lines += row("commits", _commits(live, wanted, sources))
-        lines += [
-            line for one in (sources.commits.subjects if sources.commits else []) for line in row("", f"  {one}", 1)
-        ]
+        for one in sources.commits.subjects if sources.commits else []:
+            lines += row("", one, lines=1, indent=2)
         lines += row("environment", _environment(live, next(iter(named.values()))["wanted"]))
     lines += row("build", _build(run, named, here, wanted))
     lines += _migrations(live, wanted, sources)
@@ -79,7 +76,7 @@ def preview(run: Run, sources: Sources) -> list[str]:
     return [*lines, run_summary.NOTHING_CHANGED]
 
 
-def _manifest(states: Mapping[str, Any], here: set[str]) -> Mapping[str, Any]:
+def _manifest(states: Mapping[str, Any], here: list[str]) -> Mapping[str, Any]:
     """The live release of the first host that would change and has one."""
     found = (states[host]["releases"].get(states[host]["live"]) for host in states if host in here)
     return next((one for one in found if one), {})
@@ -104,10 +101,10 @@ def _whither(run: Run, states: Mapping[str, Any], live: Mapping[str, Any], wante
     return f"{switch}from {listing.release(live)} to {to}"
 
 
-def _hosts(run: Run, states: Mapping[str, Any], here: set[str]) -> str:
-    said = listing.some(sorted(here))
-    others = sorted(set(states) - here)
-    lives = {host: states[host]["live"] or "" for host in sorted(here)}
+def _hosts(run: Run, states: Mapping[str, Any], here: list[str]) -> str:
+    said = listing.some(here)
+    others = [host for host in states if host not in here]
+    lives = {host: states[host]["live"] or "" for host in here}
     if len(set(lives.values())) > 1:
         said = run_summary.grouped(run, lives, "nothing live")
     if others:
@@ -145,7 +142,7 @@ def _environment(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     )
 
 
-def _build(run: Run, named: Mapping[str, Any], here: set[str], wanted: Mapping[str, Any]) -> str:
+def _build(run: Run, named: Mapping[str, Any], here: list[str], wanted: Mapping[str, Any]) -> str:
     """What would have to be made, on all hosts that would change."""
     whole = all(run.release in run.hosts[host]["read"]["state"]["releases"] for host in here)
     if whole:
@@ -187,7 +184,7 @@ def _migrations(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sou
 # --- dependencies, memory, the way back ------------------------------------------------------------------------------
 
 
-def _dependencies(states: Mapping[str, Any], here: set[str], live: Mapping[str, Any], sources: Sources) -> str:
+def _dependencies(states: Mapping[str, Any], here: list[str], live: Mapping[str, Any], sources: Sources) -> str:
     if not live:
         return "resolved and installed at the deploy"
     locks = [states[host].get("packages") or {} for host in states]
@@ -208,10 +205,10 @@ def _some(found: list[str]) -> str:
     return listing.some(found, MOST)
 
 
-def _memory(states: Mapping[str, Any], here: set[str], wanted: Mapping[str, Any]) -> str:
+def _memory(states: Mapping[str, Any], here: list[str], wanted: Mapping[str, Any]) -> str:
     """What the host with the least room needs while two instances overlap."""
     sums = []
-    for host in sorted(here):
+    for host in here:
         state = states[host]
         need = sizing.needed(sizing.rule_of(wanted["serving"]["sizing"]), wanted["size"], state["neighbours"])
         sums.append((state["resources"]["memory"] - need, host, need, state["resources"]["memory"]))
@@ -221,8 +218,8 @@ def _memory(states: Mapping[str, Any], here: set[str], wanted: Mapping[str, Any]
     return f"{need} MiB of {there}{where}: two instances of {workers} for a while, the system and other sites"
 
 
-def _rollback(run: Run, states: Mapping[str, Any], here: set[str]) -> str:
-    lives = {host: states[host]["live"] or "" for host in sorted(here)}
+def _rollback(run: Run, states: Mapping[str, Any], here: list[str]) -> str:
+    lives = {host: states[host]["live"] or "" for host in here}
     if not any(lives.values()):
         return "there would be no release to go back to"
     return f"would go back to {run_summary.grouped(run, lives, 'nothing')}"
@@ -272,7 +269,7 @@ def sources(run: Run, site_requirements: str) -> Sources:
     """What the controller knows of both, in its clone and its archives."""
     plan = next(iter(run.of("plan").values()))
     states = {host: one["state"] for host, one in run.of("read").items()}
-    live = _manifest(states, set(states))
+    live = _manifest(states, list(states))
     archive = Path(plan["archive"])
     clone, commit = plan.get("clone"), live.get("commit")
     texts = source_history.texts(archive, migration_files.is_wanted)

@@ -149,7 +149,7 @@ def _hosts(run: Run, moved: list[str]) -> str:
         way = (
             "the next run without it takes them along"
             if run.operation == "deploy"
-            else "to take them there, too: " + run.commands.of("rollback", rollback_to=run.release)
+            else f"the same without it and with -e rollback_to={run.release} takes them along"
         )
         said += f"; left out by --limit, with the release that they had: {listing.some(run.absent)} ({way})"
     return said

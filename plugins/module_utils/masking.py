@@ -52,7 +52,7 @@ _NAMED = re.compile(
 )
 _QUOTED = re.compile(r"(?P<quote>\"\"\"|'''|[\"'])(?P<text>.*?)(?:(?P=quote)|$)")
 # Keys, hashes and the like are long, and have letters and digits.
-_LONG = re.compile(r"(?=[\w+/=-]*[0-9])(?=[\w+/=-]*[A-Za-z])(?<![\w/.@-])[\w+=-][\w+/=-]{31,}")
+_LONG = re.compile(r"(?<![\w/.@-])(?=[\w+/-]*[0-9])(?=[\w+/-]*[A-Za-z])[\w+-][\w+/-]{31,}=*")
 _SET_IN_UNIT = re.compile(r"\s*(Environment|SetCredential|SetCredentialEncrypted)=(.*)")
 
 

@@ -197,7 +197,8 @@ def _disk(disk: Mapping[str, Any]) -> str:
 def _log(log: Mapping[str, Any]) -> str:
     total = log["total"]
     statuses = f" ({words.counts(total['statuses'])})" if total["statuses"] else ""
-    sockets = f"; {log['websockets']['connections']} WebSockets ended" if log["websockets"]["connections"] else ""
+    ended = log["websockets"]["connections"]
+    sockets = f"; {ended} WebSocket{'s' if ended != 1 else ''} ended" if ended else ""
     broken = f"; {log['broken']} lines can't be read" if log["broken"] else ""
     untimed = f"; {log['untimed']} have no time" if log["untimed"] else ""
     short = "" if log["reaches_back"] else "; the log does not reach back that far"

@@ -13,7 +13,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.page_text import
 
 NOTHING = "–"
 _DURATIONS = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (120, 60, "min"))
-_SIZES = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+SIZES = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
 def duration(seconds: float | None) -> str:
@@ -34,7 +34,7 @@ def size(number: float | None) -> str:
     """Bytes, with three digits."""
     if number is None:
         return NOTHING
-    for unit, name in _SIZES:
+    for unit, name in SIZES:
         if abs(number) >= unit:
             return f"{number / unit:.{1 if abs(number) < 10 * unit else 0}f} {name}"
     return f"{number:.0f} B"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import words
@@ -65,14 +65,22 @@ def charts(hosts: Hosts) -> list[Chart]:
         Chart(
             "errors", "Server errors (5xx)", _of_log(hosts, lambda slot, _seconds: slot["server_errors"]), whole=True
         ),
-        Chart("memory", "Memory; processes dotted", _of_units(hosts, "memory"), words.size),
+        _in_bytes("memory", "Memory; processes dotted", _of_units(hosts, "memory")),
         Chart("cpu", "Cores busy; processes dotted", _of_units(hosts, "cpu")),
         Chart("connections", "Open connections; WebSockets dotted", _connections(hosts), whole=True),
         Chart("restarts", "Restarts since a unit was started", _of_units(hosts, "restarts"), whole=True),
-        Chart("host_memory", "Memory of the host in use", _of_host(hosts, "memory"), words.size),
+        _in_bytes("host_memory", "Memory of the host in use", _of_host(hosts, "memory")),
         Chart("host_cpu", "Cores of the host busy", _of_host(hosts, "cpu")),
     ]
     return [one for one in wanted if any(value is not None for line in one.lines for _at, value in line.points)]
+
+
+def _in_bytes(name: str, title: str, lines: Sequence[Line]) -> Chart:
+    """A chart of bytes, in a unit of which the axis has round numbers."""
+    most = max((value for line in lines for _at, value in line.points if value), default=0)
+    unit, word = next(((unit, word) for unit, word in words.SIZES if most >= unit), words.SIZES[-1])
+    scaled = [replace(line, points=[(at, value and value / unit) for at, value in line.points]) for line in lines]
+    return Chart(name, title, scaled, lambda value: f"{value:g} {word}")
 
 
 def _of_log(hosts: Hosts, value: Callable[[Mapping[str, Any], float], float | None]) -> list[Line]:

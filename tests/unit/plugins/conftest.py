@@ -17,6 +17,7 @@ def layout(tmp_path, monkeypatch):
     monkeypatch.setattr(Layout, "etc", property(lambda self: tmp_path / "etc" / self.site))
     monkeypatch.setattr(Layout, "srv", property(lambda self: tmp_path / "srv" / self.site))
     monkeypatch.setattr(Layout, "cache", property(lambda self: tmp_path / "cache" / self.site))
+    monkeypatch.setattr(Layout, "samples", property(lambda self: tmp_path / "samples" / self.site))
     monkeypatch.setattr(Layout, "run", property(lambda self: tmp_path / "run" / self.site))
     monkeypatch.setattr(Layout, "socket", lambda self, release: tmp_path / "sockets" / release / "app.sock")
     monkeypatch.setattr(Layout, "unit_file", lambda self, release: tmp_path / "system" / self.unit(release))

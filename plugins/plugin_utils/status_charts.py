@@ -16,12 +16,16 @@ import statistics
 from collections.abc import Sequence
 from html import escape
 
-import matplotlib
 from ansible_collections.switchyard.django.plugins.plugin_utils.status_series import Chart, Line, Mark
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+try:
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+except ImportError:  # without it a page was refused before
+    matplotlib = None
 
 # Inches; a page that is 390 pixels wide shows a chart as wide as that, and its text at some 11 pixels.
 WIDTH, HEIGHT = 3.6, 1.9

@@ -188,7 +188,7 @@ def test_a_second_run_of_the_deploy_changes_nothing_and_the_timer_runs(story: St
 def test_a_deploy_a_switch_and_a_rollback_are_told_as_they_were(story: Story) -> None:
     story.since = time.time() - 1
     for host in story.fleet:  # what was before is not in the window
-        host.sh("mv /var/log/nginx/board.access.log /root/; systemctl kill -s USR1 --kill-who=main nginx; sleep 1")
+        host.sh("mv /var/log/nginx/board.access.log /root/; systemctl kill -s USR1 --kill-whom=main nginx; sleep 1")
     with story.visitors.at_work():
         done(story.fleet.deploy(2))
         time.sleep(2 * SAMPLE_EVERY)
@@ -303,7 +303,7 @@ def test_instances_processes_and_timers_are_as_systemd_and_the_kernel_have_them(
             assert unit["processes"] == len(family)
             assert unit["workers"] == len(host.sh(f"pgrep -P {shown['MainPID']}").split()) == 2
             memory, cpu = host.sh(f"python3 -c '{PSS}' {' '.join(family)}").split()
-            assert unit["memory"] == pytest.approx(int(memory), rel=0.1)
+            assert unit["memory"] == pytest.approx(int(memory), rel=0.25), "what workers share counts for each here"
             taken = samples_of(host)[unit["unit"]][-1]
             assert float(taken["cpu"]) == pytest.approx(float(cpu), rel=0.15, abs=1)
             held = host.sh(f"ss -Hxa src /run/board/{unit['release']}/app.sock | grep -c ESTAB; true")
@@ -476,4 +476,5 @@ def test_without_samples_the_timer_goes_and_with_the_site_all_of_it(story: Story
         assert left.strip() == ""
         assert host.sh("systemctl list-units --all --no-legend 'switchyard-*'").strip() == ""
     run = story.look()
-    assert run.rc != 0 or "only data of it" in run.output
+    done(run)
+    assert "only data of it" in run.output

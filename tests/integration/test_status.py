@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import csv
-import http.client
 import json
 import math
 import random
@@ -25,6 +24,7 @@ from typing import Any
 
 import browser
 import fleet as fleets
+import load
 import pytest
 import trial_site as trial
 from controller import Host, Run
@@ -153,17 +153,12 @@ def instance(one: dict[str, Any], role: str = "live") -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def websockets(host: Host, number: int) -> Iterator[list[http.client.HTTPResponse]]:
-    """So many that stay open."""
-    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
-    opened = [trial.ask(host, "/ws/echo/", headers) for _number in range(number)]
-    assert [answer.status for answer in opened] == [101] * number
-    try:
-        yield opened
-    finally:
-        for answer in opened:
-            answer.close()
+def websockets(host: Host, number: int) -> Iterator[None]:
+    """So many that stay open, and answer what keeps them alive."""
+    nobody = dict.fromkeys(load.KINDS, 0)
+    with load.running(host.address, DOMAIN, seconds=1200, requests=10_000, websockets=number, **nobody) as report:
+        yield
+    assert report.websockets.cut == 0
 
 
 def test_before_the_first_deploy_no_host_has_such_a_site(story: Story) -> None:

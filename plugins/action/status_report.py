@@ -71,8 +71,8 @@ def _require_site(site: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse to call it well where nobody knows, or where a name was mistyped."""
     answers = [one for one in hosts.values() if "found" in one]
     if not answers:
-        reasons = "; ".join(f"{host}: {words.line(one.get('msg') or 'no answer')}" for host, one in hosts.items())
-        raise AnsibleActionFail(f"{site}: no host could be asked. {reasons}")
+        reasons = "\n".join(f"{host}: {words.why_silent(one)}" for host, one in hosts.items())
+        raise AnsibleActionFail(f"{site}: no host could be asked.\n{reasons}")
     if all(one["found"] == "nothing" for one in answers):
         known = sorted({name for one in answers for name in one["sites"]})
         raise AnsibleActionFail(f"site_name {site}: no host has such a site. They have {', '.join(known) or 'none'}.")

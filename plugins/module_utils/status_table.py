@@ -51,7 +51,7 @@ def _head(site: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def overview(host: str, one: Mapping[str, Any]) -> list[str]:
     """A host in words, as OVERVIEW has them; of one without the site there is less."""
     if "found" not in one:
-        return [host, f"{'not reached' if one.get('unreachable') else 'not read'}: {_reason(one)}"]
+        return [host, words.why_silent(one)]
     if one["found"] != "site":
         return [host, _without_site(one)]
     live, log = one["live"], one["log"]
@@ -72,10 +72,6 @@ def _requests(log: Mapping[str, Any] | None) -> list[str]:
     total = log["total"]
     times = [words.duration(total[name]) for name in ("p50", "p95", "p99")]
     return [words.rate(log["per_second"]), words.percent(total["rate_502"]), words.percent(total["rate_504"]), *times]
-
-
-def _reason(one: Mapping[str, Any]) -> str:
-    return words.line(one.get("msg") or "no answer")
 
 
 def _without_site(one: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import words
+from ansible_collections.switchyard.django.plugins.module_utils.layout import site_name_problem
 
 CHARTS = "matplotlib"
 MIB = 1024 * 1024
@@ -60,9 +61,11 @@ def limits_of(given: Mapping[str, Any]) -> Limits:
 def variable_problems(given: Mapping[str, Any]) -> list[str]:
     """What is wrong with the variables of a status, before a host is asked.
 
-    :param given: limits, by their names; and endpoints, json and report as the user set them
+    :param given: limits, by their names; and site, endpoints, json and report as the user set them
     """
-    found = [
+    problem = site_name_problem(given["site"]) if given["site"] else "Name the site with -e site_name="
+    found = [problem] if problem else []
+    found += [
         f"status_fail_{field.name} {given[field.name]} must be a number from 0 on"
         for field in fields(Limits)
         if field.name != "drift" and not NUMBER.fullmatch(str(given[field.name]))
@@ -104,7 +107,7 @@ def problems(hosts: Mapping[str, Mapping[str, Any]], limits: Limits, everywhere:
 
 def _of_host(one: Mapping[str, Any], limits: Limits, everywhere: bool) -> Iterator[str]:
     if "found" not in one:
-        yield f"{'not reached' if one.get('unreachable') else 'not read'}: {words.line(one.get('msg') or 'no answer')}"
+        yield words.why_silent(one)
     elif one["found"] == "half":
         yield "the site is half removed; playbooks/remove.yml ends that"
     elif one["found"] != "site":

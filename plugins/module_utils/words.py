@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,11 @@ from typing import Any
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import printable
 
 NOTHING = "–"
+# What Ansible says before the reason.
+_BEFORE_SSH = re.compile(
+    r"\A(?:Task failed: )?"
+    r"(?:Data could not be sent to remote host .*?over ssh: |Failed to connect to the host via ssh: )?"
+)
 _DURATIONS = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (120, 60, "min"))
 SIZES = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
@@ -73,6 +79,12 @@ def counts(numbers: Mapping[str, int]) -> str:
 def line(text: Any, longest: int = 300) -> str:
     """One line that a terminal bears, of whatever somebody said."""
     return printable(str(text), longest)
+
+
+def why_silent(answer: Mapping[str, Any]) -> str:
+    """Why a host has not said how it is: what ssh says, without what Ansible says before it."""
+    said = _BEFORE_SSH.sub("", str(answer.get("msg") or "no answer"))
+    return f"{'not reached' if answer.get('unreachable') else 'not read'}: {line(said)}"
 
 
 def kept(text: str) -> str:

@@ -66,5 +66,5 @@ def test_a_site_that_no_host_has_is_no_status(run, shown):
     nothing = {"found": "nothing", "sites": ["blog"], "at": 2.0, "since": 1.0}
     with pytest.raises(AnsibleActionFail, match=r"no host has such a site. They have blog, news"):
         report(run, {"web1": nothing, "web2": {**nothing, "sites": ["news"]}})
-    with pytest.raises(AnsibleActionFail, match=r"no host could be asked. web1: no route"):
+    with pytest.raises(AnsibleActionFail, match=r"no host could be asked.\nweb1: not read: no route"):
         report(run, {"web1": {"msg": "no route"}})

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import status_verdict
 from ansible_collections.switchyard.django.plugins.module_utils.status_verdict import Limits
 
-GIVEN = {**vars(Limits()), "endpoints": 10, "json": "", "report": ""}
+GIVEN = {**vars(Limits()), "site": "shop", "endpoints": 10, "json": "", "report": ""}
 MIB = 1024 * 1024
 
 
@@ -156,6 +156,12 @@ def test_variables_are_judged_by_their_names(tmp_path):
         f"status_json {tmp_path}/none/x.json: there is no folder {tmp_path}/none on this machine. "
         "Make it, or name another",
     ]
+
+
+def test_a_site_has_to_be_named():
+    assert status_verdict.variable_problems({**GIVEN, "site": ""}) == ["Name the site with -e site_name="]
+    (problem,) = status_verdict.variable_problems({**GIVEN, "site": "../etc"})
+    assert "can't name a unit" in problem
 
 
 def test_a_report_without_what_draws_it_is_refused_with_the_way_out(tmp_path, monkeypatch):

@@ -38,3 +38,17 @@ def test_moments_near_one_another_have_no_day():
 def test_rates_and_counts():
     assert [words.rate(each) for each in (0, 0.01, 1.25, 120)] == ["0/s", "36/h", "1.2/s", "120/s"]
     assert words.counts({"200": 5, "502": 9, "404": 5}) == "9 × 502, 5 × 200, 5 × 404"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Task failed: Data could not be sent to remote host "10.0.0.1". Make sure this host can be reached over ssh: '
+        "ssh: connect to host 10.0.0.1 port 22: No route to host",
+        "Failed to connect to the host via ssh: ssh: connect to host 10.0.0.1 port 22: No route to host",
+        "ssh: connect to host 10.0.0.1 port 22: No route to host",
+    ],
+)
+def test_a_host_that_can_not_be_reached_is_told_in_the_words_of_ssh(said):
+    told = words.why_silent({"unreachable": True, "msg": said})
+    assert told == "not reached: ssh: connect to host 10.0.0.1 port 22: No route to host"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -107,7 +108,7 @@ class _Texts:
         if max(len(before), len(now)) > LONGEST_TEXT or "\0" in now:
             return []
         lines = difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0)
-        shown = [line for line in lines if line[:3] not in ("---", "+++") and line[:2] != "@@"]
+        shown = [line for line in itertools.islice(lines, 2, None) if not line.startswith("@@")]
         beside = [f"… and {len(shown) - MOST_LINES} more lines"] if len(shown) > MOST_LINES else []
         return [*(self._shown(line) for line in shown[:MOST_LINES]), *beside]
 

@@ -156,6 +156,12 @@ def test_a_secret_of_the_environment_is_hidden_wherever_it_stands(site):
     assert "+# it is ********, and ********-of-it" in told[3]
 
 
+def test_a_line_that_looks_like_the_head_of_a_diff_is_shown(site):
+    (site.code(ID) / "shop/views.py").write_text(CODE["shop/views.py"] + "-- a comment of SQL\n++ and more\n")
+    (told,) = found(site)
+    assert told[3] == ["+-- a comment of SQL", "+++ and more"]
+
+
 def test_many_files_are_counted_and_long_texts_are_cut(site):
     for number in range(30):
         put(site.code(ID) / f"many/{number:02}.py", "x\n")

@@ -35,10 +35,11 @@ pytestmark = pytest.mark.full
 WEB = {"web1": "bookworm", "web2": "trixie"}
 DOMAIN = trial.DOMAIN
 PAGES = ("/", "/visit/", "/api/notes/", "/crate/", "/none/17/", "/none/4711/", "/slow/?seconds=0.2")
+TIMEOUT, TOO_LONG = 8, "/slow/?seconds=12"
 ENDPOINTS = {
     **{page: page for page in PAGES},
     **dict.fromkeys(("/none/17/", "/none/4711/"), "/none/<int>/"),
-    **dict.fromkeys(("/slow/?seconds=0.2", "/slow/?seconds=6"), "/slow/"),
+    **dict.fromkeys(("/slow/?seconds=0.2", TOO_LONG), "/slow/"),
 }
 TOO_SLOW, KILLED = 4, 1
 SAMPLE_EVERY = 5
@@ -127,7 +128,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "asgi_workers": 2,
             "nginx_tls": "self_signed",
             "nginx_https_redirect": False,
-            "site_request_timeout": 3,
+            "site_request_timeout": TIMEOUT,
             "cutover_drain": 300,
             "cutover_settle": 2,
             "systemd_sample_sec": SAMPLE_EVERY,
@@ -199,7 +200,7 @@ def test_a_deploy_a_switch_and_a_rollback_are_told_as_they_were(story: Story) ->
             time.sleep(SAMPLE_EVERY)
             done(story.fleet.roll_back())
             assert instance(story.read()["web1"])["websockets"] == 1, "it came back to the instance that drained"
-    assert {status for _host, _path, status in story.visitors.got} == {200, 404}
+    assert {status for _host, _path, status in story.visitors.got} == {200, 404}, "a visitor noticed"
 
     hosts = story.read()
     for host in story.fleet:
@@ -220,7 +221,7 @@ def test_induced_502_and_504_and_all_other_requests_are_counted(story: Story) ->
     visitors = story.visitors
     with visitors.at_work():
         for host in story.fleet:
-            threads = [threading.Thread(target=visitors.ask, args=[host, "/slow/?seconds=6"]) for _ in range(TOO_SLOW)]
+            threads = [threading.Thread(target=visitors.ask, args=[host, TOO_LONG]) for _ in range(TOO_SLOW)]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -236,7 +237,7 @@ def test_induced_502_and_504_and_all_other_requests_are_counted(story: Story) ->
         requests = [line for line in lines if line["status"] != 101]
         statuses = collections.Counter(str(line["status"]) for line in requests)
         assert statuses["502"] >= 10
-        assert statuses["504"] == TOO_SLOW
+        assert statuses["504"] >= TOO_SLOW
         total = log["total"]
         assert total["requests"] == len(requests)
         assert total["statuses"] == dict(statuses)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ SHOWN = (
     "Id,ActiveState,SubState,Result,NRestarts,MemoryMax,ActiveEnterTimestamp,NextElapseUSecRealtime,LastTriggerUSec,"
     "NeedDaemonReload,DropInPaths"
 )
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 # A look at what was computed since a moment ago would say little.
 CPU_OVER = 30
 
@@ -82,7 +85,7 @@ def shown(layout: Layout) -> dict[str, dict[str, str]]:
     live = state.live_release(layout)
     wanted = [layout.unit(live), *processes.wanted(layout, live)] if live else []
     patterns = [f"{layout.site}@*.service", f"{layout.site}@*.timer", *wanted]
-    found = units.states(dict.fromkeys(patterns), SHOWN, "--timestamp=unix")
+    found = units.states(dict.fromkeys(patterns), SHOWN)
     return {name: unit for name, unit in found.items() if layout.parts_of(name)}
 
 
@@ -167,9 +170,9 @@ def _cpu(before: Sequence[Sample], now: Sample | None, started: float | None) ->
 
 
 def _moment(shown: str | None) -> float | None:
-    """Seconds since 1970, of what systemctl show --timestamp=unix prints."""
-    number = (shown or "").removeprefix("@")
-    return float(number) if number.isdecimal() and int(number) else None
+    """Seconds since 1970, of a moment as systemctl prints it where it is told that the time is UTC."""
+    found = MOMENT.search(shown or "")
+    return float(calendar.timegm(time.strptime(found[0], "%Y-%m-%d %H:%M:%S"))) if found else None
 
 
 def _limit(shown: str) -> int | None:

@@ -307,8 +307,10 @@ def test_instances_processes_and_timers_are_as_systemd_and_the_kernel_have_them(
             assert unit["websockets"] == int(taken["websockets"]) == sockets
             units = {each["unit"].removeprefix(f"board@{unit['release']}"): each for each in one["units"]}
             assert units["-idle.service"]["state"] == "active/running"
-            assert units["-tick.timer"]["state"] == "active/waiting"
-            assert 0 <= units["-tick.timer"]["next"] - one["at"] <= 11
+            if host.name == "web1":  # a timer is at work on the first host alone
+                assert units["-tick.timer"]["state"] == "active/waiting"
+                assert 0 <= units["-tick.timer"]["next"] - one["at"] <= 11
+                assert units["-tick.timer"]["last"] <= one["at"] + 1
     assert instance(story.read()["web1"])["websockets"] == 0
 
 

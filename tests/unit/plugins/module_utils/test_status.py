@@ -72,7 +72,7 @@ def site(layout, make_release, systemd, taken, tmp_path, monkeypatch):
 def up(**changes):
     return {"ActiveState": "active", "SubState": "running", "Result": "success", "NRestarts": "0"} | {
         "MemoryMax": "infinity",
-        "ActiveEnterTimestamp": f"@{time.time() - 600:.0f}",
+        "ActiveEnterTimestamp": time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() - 600)),
         "NeedDaemonReload": "no",
         **changes,
     }
@@ -119,7 +119,9 @@ def unit_of(site, name):
 def test_units_have_the_part_that_they_play(site, systemd, monkeypatch):
     systemd |= {
         f"shop@{LIVE}-mail.service": up(ActiveState="failed", SubState="failed", Result="exit-code"),
-        f"shop@{LIVE}-tidy.timer": up(SubState="waiting", NextElapseUSecRealtime="@1790000000", LastTriggerUSec=""),
+        f"shop@{LIVE}-tidy.timer": up(
+            SubState="waiting", NextElapseUSecRealtime="Mon 2026-09-21 14:13:20 UTC", LastTriggerUSec=""
+        ),
         f"shop@{LIVE}-tidy.service": up(ActiveState="activating", SubState="start"),
         f"shop@{OLD}.service": up(),
         f"shop@{OLD}-mail.service": up(ActiveState="deactivating", SubState="stop-sigterm"),

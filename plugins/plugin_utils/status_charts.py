@@ -55,6 +55,9 @@ STYLE = {
 UTC = datetime.timezone.utc
 # Nothing was noted for so many times as long as usual: there the line breaks.
 GAP = 3.5
+# Signs of marks would lie one on the other that are nearer than this part of the chart.
+NEAR = 0.05
+MARK = {"linewidth": 1.1, "linestyle": (0, (3, 2))}
 
 
 def draw(chart: Chart, marks: Sequence[Mark], since: float, until: float) -> str:
@@ -67,7 +70,9 @@ def draw(chart: Chart, marks: Sequence[Mark], since: float, until: float) -> str
             _draw_line(axes, line)
         axes.set_ylim(bottom=0, top=_top(chart))
         for number, mark in enumerate(marks):
-            _draw_mark(axes, mark, f"{chart.name}-{number}")
+            axes.axvline(_moment(mark.at), color=MARKS[mark.kind], **MARK).set_gid(f"{chart.name}-{number}")
+        for group in _near(marks, (until - since) * NEAR):
+            _sign(axes, group)
         drawn = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
@@ -116,16 +121,24 @@ def _with_gaps(points: Sequence[tuple[float, float | None]]) -> Sequence[tuple[f
     return found
 
 
-def _draw_mark(axes: Axes, mark: Mark, name: str) -> None:
-    colour, at = MARKS[mark.kind], _moment(mark.at)
-    line = axes.axvline(at, color=colour, linewidth=1.1, linestyle=(0, (3, 2)))
-    line.set_gid(name)
-    # The number stands above the chart, where no line is.
-    text = axes.annotate(
-        mark.sign, (at, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=colour, size=7.5
-    )
-    text.set_fontweight("bold")
-    text.set_gid(f"{name}-sign")
+def _near(marks: Sequence[Mark], distance: float) -> list[list[Mark]]:
+    """The marks in their order, those together that are near the one before."""
+    groups: list[list[Mark]] = []
+    for mark in marks:
+        if groups and mark.at - groups[-1][-1].at < distance:
+            groups[-1].append(mark)
+        else:
+            groups.append([mark])
+    return groups
+
+
+def _sign(axes: Axes, group: Sequence[Mark]) -> None:
+    """What stands above the chart, where no line is: a number, or the first and the last of several."""
+    sign = group[0].sign if len(group) == 1 else f"{group[0].sign}–{group[-1].sign}"
+    at = (group[0].at + group[-1].at) / 2
+    colour = MARKS[group[0].kind] if len({mark.kind for mark in group}) == 1 else INK
+    place = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
+    axes.annotate(sign, (_moment(at), 1), **place, color=colour, size=7.5, weight="bold")
 
 
 def _moment(at: float) -> datetime.datetime:
@@ -149,8 +162,7 @@ def _for_page(drawn: str, chart: Chart, marks: Sequence[Mark]) -> str:
     svg = re.sub(r"#0[0-9a-f]{5}", lambda found: _variable(found[0]), svg)
     svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
     for number, mark in enumerate(marks):
-        for name in (f"{chart.name}-{number}", f"{chart.name}-{number}-sign"):
-            svg = svg.replace(f'<g id="{name}">', f"<g><title>{escape(mark.told)}</title>", 1)
+        svg = svg.replace(f'<g id="{chart.name}-{number}">', f"<g><title>{escape(mark.told)}</title>", 1)
     return re.sub(r'<g id="[^"]*">', "<g>", svg)  # every chart has the same ones
 
 

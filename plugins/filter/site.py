@@ -106,4 +106,5 @@ class FilterModule:
             "site_folders": site_folders,
             "sizing_problems": of("sizing", "rule_problems"),
             "some": of("listing", "some"),
+            "status_problems": of("status_verdict", "variable_problems"),
         }

@@ -27,6 +27,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     guard,
     lease,
     retention,
+    sampler_program,
     state,
     units,
 )
@@ -36,9 +37,6 @@ LOOKS_EVERY = 0.5
 SWEEP_TAKES = 600
 # A run that is at work may have fetched a certificate that it has not moved to. In seconds.
 TIDIES_AGAIN = 60
-HELD = ("02", "03")  # St in /proc/net/unix: waiting to be accepted, and connected
-# st in /proc/net/tcp: established, about to be, and one whose visitor has left while the instance works for him.
-HELD_TCP = ("01", "03", "08")
 
 
 def run(layout: Layout) -> None:
@@ -114,15 +112,7 @@ def _is_due(layout: Layout, release: str, ending: dict[str, Any]) -> bool:
 def connections(layout: Layout, release: str, net: Path = Path("/proc/net")) -> int:
     """How many connections an instance holds, on its socket or on its port."""
     port = (state.manifest(layout, release) or {}).get("port")
-    if port:
-        address = f"0100007F:{port:04X}"  # 127.0.0.1, as the kernel writes it
-        return sum(1 for row in _rows(net / "tcp") if row[1] == address and row[3] in HELD_TCP)
-    path = str(layout.socket(release))
-    return sum(1 for row in _rows(net / "unix") if row[-1] == path and row[5] in HELD)
-
-
-def _rows(table: Path) -> list[list[str]]:
-    return [line.split() for line in table.read_text().splitlines()]
+    return sampler_program.connections(layout.socket(release), port, net)
 
 
 def nginx_workers_from_before(moment: float, processes: Path = Path("/proc")) -> int:

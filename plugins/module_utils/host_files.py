@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WANTS = Path("/etc/systemd/system/multi-user.target.wants")
+from ansible_collections.switchyard.django.plugins.module_utils import units as systemd
+from ansible_collections.switchyard.django.plugins.module_utils.layout import UNITS
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,30 @@ def changes(files: Iterable[Mapping[str, Any]], absent: Iterable[str]) -> list[C
 
 def disabled(units: Iterable[str]) -> list[str]:
     """Those of the units that systemd does not start at boot."""
-    return [unit for unit in units if not os.path.lexists(WANTS / unit)]
+    wanted = {path.name for path in UNITS.glob("*.wants/*")}
+    return [unit for unit in units if unit not in wanted]
+
+
+def idle(units: Iterable[str]) -> list[str]:
+    """Those of the units that are timers, and do not run."""
+    return [unit for unit in units if unit.endswith(".timer") and not systemd.is_active(unit)]
+
+
+def due_timers(enable: Iterable[str], changed: Iterable[str], idle: Iterable[str]) -> list[str]:
+    """The timers that are started, or started anew because they read otherwise now."""
+    written = {Path(path).name for path in changed}
+    return [unit for unit in enable if unit.endswith(".timer") and (unit in written or unit in idle)]
+
+
+def leaving(changed: Iterable[Change]) -> list[str]:
+    """The timers that are stopped and disabled before their files go."""
+    return [one.path.name for one in changed if one.after is None and one.path.suffix == ".timer"]
 
 
 def amiss(files: Iterable[Mapping[str, Any]] = (), absent: Iterable[str] = (), enable: Iterable[str] = ()) -> list[str]:
     """The paths and units that are not as they should be."""
-    return [str(change.path) for change in changes(files, absent)] + disabled(enable)
+    found = [str(change.path) for change in changes(files, absent)] + disabled(enable)
+    return found + [unit for unit in idle(enable) if unit not in found]
 
 
 def commands(changed: Iterable[str], written: Iterable[str], apply_always: bool) -> list[list[str]]:

@@ -96,6 +96,11 @@ class Layout:
         return self.etc / "edge"
 
     @property
+    def edge_made(self) -> Path:
+        """What the edge's own files were when they were made."""
+        return self.etc / "edge-made.json"
+
+    @property
     def tls(self) -> Path:
         """The certificates that the host made for itself."""
         return self.etc / "tls"
@@ -115,6 +120,16 @@ class Layout:
         return self.etc / "removed.json"
 
     @property
+    def sampler(self) -> Path:
+        """The program that notes what the site takes."""
+        return self.etc / "sampler.py"
+
+    @property
+    def samples(self) -> Path:
+        """What it has noted."""
+        return Path("/var/lib/switchyard") / self.site
+
+    @property
     def account(self) -> Path:
         """By which the site's user was made."""
         return Path("/etc/sysusers.d") / f"switchyard-{self.site}.conf"
@@ -125,6 +140,10 @@ class Layout:
 
     def manifest(self, release: str) -> Path:
         return self.record(release) / "release.json"
+
+    def made(self, release: str) -> Path:
+        """What the release was made of, down to its texts: by it is seen what somebody changes later."""
+        return self.record(release) / "made.json"
 
     def units(self, release: str) -> Path:
         """The units that are started at boot while the release is live."""
@@ -161,6 +180,14 @@ class Layout:
     def modules(self, release: str) -> Path:
         """The Python modules that a release has beside the project's: settings overrides, and what its stack adds."""
         return self.release(release) / "modules"
+
+    def source(self, release: str) -> Path:
+        """The archive that the code was unpacked from."""
+        return self.release(release) / "source.tar.gz"
+
+    def listing(self, release: str) -> Path:
+        """The files of code and static files, when they had been built."""
+        return self.release(release) / "files.json.gz"
 
     def venv(self, digest: str) -> Path:
         return self.srv / "venvs" / digest
@@ -237,6 +264,10 @@ class Layout:
 
     def socket(self, release: str) -> Path:
         return self.sockets / release / "app.sock"
+
+    @property
+    def access_log(self) -> Path:
+        return NGINX_LOGS / f"{self.site}.access.log"
 
     @property
     def edge(self) -> Path:

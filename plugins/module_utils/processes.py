@@ -46,7 +46,7 @@ def at_work(layout: Layout, how: Collection[str] = units.AT_WORK) -> dict[str, d
     return {
         name: unit
         for name, unit in found.items()
-        if unit["ActiveState"] in how and _process(layout, name) and not _is_job(layout, name)
+        if unit["ActiveState"] in how and _process(layout, name) and not is_job(layout, name)
     }
 
 
@@ -58,7 +58,7 @@ def _process(layout: Layout, unit: str) -> str:
     return (layout.parts_of(unit) or ("", ""))[1]
 
 
-def _is_job(layout: Layout, unit: str) -> bool:
+def is_job(layout: Layout, unit: str) -> bool:
     """Whether a timer starts it: it ends by itself."""
     entry = _entry(layout, unit)
     return unit.endswith(".service") and entry is not None and entry["timer"]

@@ -27,6 +27,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     django_settings,
     env_file,
+    made,
     masking,
     ownership,
     ports,
@@ -66,6 +67,7 @@ def unpack(layout: Layout, release: str, archive: Path) -> None:
         for member in sorted(tar.getmembers(), key=lambda one: not one.isreg()):
             _extract(tar, member, partial)
     ownership.take(partial, layout.site)
+    made.keep_source(layout, release, archive)
     os.rename(partial, final)
 
 
@@ -212,6 +214,7 @@ def is_built(layout: Layout, release: str) -> bool:
 
 def seal(layout: Layout, release: str) -> None:
     """Say that nothing is left to build."""
+    made.note_tree(layout, release)
     _seal(layout, release).touch(0o644)
 
 
@@ -378,6 +381,7 @@ def _finish(layout: Layout, manifest: dict[str, Any]) -> None:
     for name in manifest["files"]:
         if layout.parts_of(name):
             disk.point(layout.unit_file(release).with_name(name), str(layout.record(release) / name))
+    made.note_release(layout, manifest)
     for tree in (layout.release(release), layout.record(release)):
         disk.settle(tree)
     disk.write(layout.manifest(release), json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n", 0o644)

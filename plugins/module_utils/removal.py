@@ -110,7 +110,9 @@ def survey(layout: Layout, data: bool) -> Removal:
         certificates=certificate.lineages(layout),
         folders=_folders(layout, data),
         account=layout.site if data and layout.account.exists() else "",
-        shared=_there([UV.parent, UV_LOCK, layout.nginx_lock, layout.cache.parent]) if last else [],
+        shared=_there([UV.parent, UV_LOCK, layout.nginx_lock, layout.cache.parent, layout.samples.parent])
+        if last
+        else [],
         kept=[] if data else _kept(layout),
     )
 
@@ -141,7 +143,7 @@ def carry_out(layout: Layout, data: bool, by: str) -> None:
         resumed = found(layout) == "half"
         layout.etc.mkdir(mode=0o755, parents=True, exist_ok=True)
         disk.write(layout.removing, json.dumps({"at": _now(), "by": by}).encode() + b"\n", 0o644)
-        units.stop([f"switchyard-*@{layout.site}.service"])
+        units.stop([f"switchyard-*@{layout.site}.timer", f"switchyard-*@{layout.site}.service"])
         _leave_nginx(removal, resumed)
     units.stop([f"{layout.site}@*.timer", f"{layout.site}.service", f"{layout.site}@*.service"])
     _forget_units(layout, removal)
@@ -225,15 +227,17 @@ def _kept(layout: Layout) -> list[str]:
 
 def _at_work(layout: Layout) -> list[str]:
     site = layout.site
-    patterns = [f"switchyard-*@{site}.service", f"{site}.service", f"{site}@*.service", f"{site}@*.timer"]
+    patterns = [f"switchyard-*@{site}.service", f"switchyard-*@{site}.timer"]
+    patterns += [f"{site}.service", f"{site}@*.service", f"{site}@*.timer"]
     return sorted(name for name, unit in units.states(patterns).items() if unit["ActiveState"] in units.AT_WORK)
 
 
 def _unit_files(layout: Layout) -> list[Path]:
-    """The unit for the boot, which is enabled, those of the releases, and what an administrator has added to them."""
+    """The site's own, of which two are enabled, those of the releases, and what an administrator has added to them."""
     site = layout.site
-    patterns = [f"*.wants/{site}.service"]
-    for name in (f"{site}.service", f"{site}@*.service", f"{site}@*.timer"):
+    sampler = f"switchyard-sampler@{site}"
+    patterns = [f"*.wants/{site}.service", f"*.wants/{sampler}.timer"]
+    for name in (f"{site}.service", f"{site}@*.service", f"{site}@*.timer", f"{sampler}.service", f"{sampler}.timer"):
         patterns += [name, f"{name}.d"]
     return [path for pattern in patterns for path in _units(pattern)]
 
@@ -249,7 +253,7 @@ def _folders(layout: Layout, data: bool) -> list[Path]:
         *_there([state.marker(layout), layout.sockets]),
         *_beside(layout.etc, stay | {layout.removing.name}),
         *(_there([layout.srv]) if data or not _there([layout.data, layout.media]) else _beside(layout.srv, stay)),
-        *_there([layout.cache]),
+        *_there([layout.cache, layout.samples]),
         *(_logs(layout) if data else []),
     ]
 
@@ -347,7 +351,7 @@ def _forget_units(layout: Layout, removal: Removal) -> None:
         _clear(path)
     _run("systemctl", "daemon-reload")
     site = layout.site
-    patterns = [f"{site}.service", f"{site}@*.service", f"{site}@*.timer", f"switchyard-*@{site}.service"]
+    patterns = [f"{site}.service", f"{site}@*.service", f"{site}@*.timer", f"switchyard-*@{site}.*"]
     subprocess.run(["systemctl", "reset-failed", "--", *patterns], check=False, capture_output=True)
     # systemd keeps the group of a template's instances when the last of them has ended.
     escaped = layout.site.replace("-", r"\x2d")

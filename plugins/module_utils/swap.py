@@ -22,6 +22,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     host_program,
     lease,
     listing,
+    made,
     processes,
     retention,
     state,
@@ -48,7 +49,7 @@ def plan_of(layout: Layout, wanted: Mapping[str, Any], token: str) -> cutover.Pl
             **{name: value for name, value in wanted.items() if name in named},
             "site": layout.site,
             "edge": {
-                **files,
+                **made.with_note_of_edge(layout, files),
                 **edge.main_configuration(wanted.get("worker_connections", 0)),
             },
             "notes": notes,
@@ -160,8 +161,10 @@ def differences(plan: cutover.Plan, before: str | None) -> list[dict[str, str]]:
         texts[unit] = ("stopped\n", "running\n")
     for path, text in plan.edge.items():
         texts[path] = (_shown(disk.text_of(Path(path))), _shown(text))
+    changed = {path: two for path, two in texts.items() if two[0] != two[1]}
+    if len(changed) > 1:  # the note has the texts of others, which are shown themselves
+        changed.pop(str(Layout(plan.site).edge_made), None)
     return [
         {"before_header": path, "after_header": path, "before": old, "after": new}
-        for path, (old, new) in texts.items()
-        if old != new
+        for path, (old, new) in changed.items()
     ]

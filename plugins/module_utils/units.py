@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -23,10 +24,17 @@ def properties(shown: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
-def states(wanted: Iterable[str]) -> dict[str, dict[str, str]]:
-    """State, main PID and number of restarts of units, by name; a pattern finds those that are loaded."""
+def states(wanted: Iterable[str], shown: str = SHOWN) -> dict[str, dict[str, str]]:
+    """State, main PID and number of restarts of units, by name; a pattern finds those that are loaded.
+
+    :param shown: what is asked instead, the Id among it; moments are UTC
+    """
     done = subprocess.run(
-        ["systemctl", "show", f"--property={SHOWN}", "--", *wanted], capture_output=True, text=True, check=False
+        ["systemctl", "show", f"--property={shown}", "--", *wanted],
+        env={**os.environ, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     blocks = [properties(block) for block in done.stdout.split("\n\n")]
     return {block["Id"]: block for block in blocks if "Id" in block}

@@ -40,12 +40,12 @@ options:
     type: bool
     default: false
   absent:
-    description: Files that are to be gone, once the others are there.
+    description: Files that are to be gone, once the others are there. A timer is stopped and disabled before.
     type: list
     elements: path
     default: []
   enable:
-    description: Units to enable, once their files are there.
+    description: Units to enable, once their files are there; timers are started as well.
     type: list
     elements: str
     default: []
@@ -94,9 +94,11 @@ def main() -> None:
     )
     wanted = module.params
     due = host_files.changes(wanted["files"], wanted["absent"])
-    disabled = host_files.disabled(wanted["enable"])
+    disabled, idle = host_files.disabled(wanted["enable"]), host_files.idle(wanted["enable"])
     changed = [str(change.path) for change in due]
     if not module.check_mode:
+        for unit in host_files.leaving(due):
+            module.run_command(["systemctl", "disable", "--quiet", "--now", unit], check_rc=True)
         for change in due:
             lay(change)
         written = [one["path"] for one in wanted["files"]]
@@ -104,11 +106,13 @@ def main() -> None:
             module.run_command(command, check_rc=True)
         for unit in disabled:
             module.run_command(["systemctl", "enable", "--quiet", unit], check_rc=True)
+        for unit in host_files.due_timers(wanted["enable"], changed, idle):
+            module.run_command(["systemctl", "restart", unit], check_rc=True)
     diff = [
         {"before_header": path, "after_header": path, "before": change.before, "after": change.after or ""}
         for path, change in zip(changed, due)
     ]
-    module.exit_json(changed=bool(due or disabled or wanted["apply_always"]), paths=changed, diff=diff)
+    module.exit_json(changed=bool(due or disabled or idle or wanted["apply_always"]), paths=changed, diff=diff)
 
 
 def lay(change: host_files.Change) -> None:

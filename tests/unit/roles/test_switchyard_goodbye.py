@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,39 @@ def test_a_websocket_that_has_ended_is_told_no_more(goodbye, tmp_path):
         stop(tmp_path)
         await soon()
         assert (left.codes, broken.codes) == ([1000], [])
+
+    asyncio.run(story())
+
+
+def test_how_many_are_open_stands_in_a_file(goodbye, tmp_path):
+    count = tmp_path / f"websockets.{os.getpid()}"
+
+    async def story():
+        visitors = [Visitor() for _number in range(12)]
+        tasks = [serve(goodbye, visitor) for visitor in visitors]
+        await soon()
+        assert count.read_text() == "12     \n"
+        for visitor in visitors[:3]:
+            visitor.gone.set()
+        await soon()
+        assert count.read_text() == "9      \n", "a shorter number does not leave the rest of a longer one"
+        stop(tmp_path)
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        assert count.read_text().strip() == "0"
+
+    asyncio.run(story())
+
+
+def test_without_a_folder_for_the_file_they_are_served_as_well(goodbye, tmp_path, monkeypatch):
+    monkeypatch.setattr(goodbye, "FOLDER", str(tmp_path / "nowhere"))
+
+    async def story():
+        visitor = Visitor()
+        task = serve(goodbye, visitor)
+        await soon()
+        visitor.gone.set()
+        await asyncio.wait_for(task, 5)
+        assert visitor.told[:2] == [ACCEPT, HELLO]
 
     asyncio.run(story())
 

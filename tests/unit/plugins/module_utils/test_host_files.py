@@ -8,18 +8,26 @@ from ansible_collections.switchyard.django.plugins.module_utils import host_file
 
 
 @pytest.fixture
-def laid(tmp_path, monkeypatch):
+def stopped():
+    """The units that do not run."""
+    return set()
+
+
+@pytest.fixture
+def laid(tmp_path, monkeypatch, stopped):
     """A host on which nothing is amiss: what it was given, with a file and an enabled unit that are so."""
-    monkeypatch.setattr(host_files, "WANTS", tmp_path / "wants")
+    monkeypatch.setattr(host_files, "UNITS", tmp_path)
+    monkeypatch.setattr(host_files.systemd, "is_active", lambda unit: unit not in stopped)
     path, gone = tmp_path / "one.conf", tmp_path / "gone"
     path.write_text("text\n")
     path.chmod(0o644)
-    host_files.WANTS.mkdir()
-    (host_files.WANTS / "shop.service").symlink_to("/etc/systemd/system/shop.service")
+    for folder, unit in (("multi-user.target.wants", "shop.service"), ("timers.target.wants", "shop.timer")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / unit).symlink_to(f"/etc/systemd/system/{unit}")
     return {
         "files": [{"path": str(path), "content": "text\n"}],
         "absent": [str(gone)],
-        "enable": ["shop.service"],
+        "enable": ["shop.service", "shop.timer"],
     }
 
 
@@ -32,7 +40,7 @@ def test_what_is_amiss_is_named(laid, tmp_path):
     path, gone = tmp_path / "one.conf", tmp_path / "gone"
     path.write_text("edited\n")
     gone.touch()
-    (host_files.WANTS / "shop.service").unlink()
+    (tmp_path / "multi-user.target.wants/shop.service").unlink()
     assert host_files.amiss(**laid) == [str(path), str(gone), "shop.service"]
     written, removed = host_files.changes(laid["files"], laid["absent"])
     assert (written.before, written.after, written.mode) == ("edited\n", "text\n", 0o644)
@@ -50,6 +58,23 @@ def test_a_mode_a_link_and_a_file_that_is_no_text_are_amiss(laid, tmp_path):
     path.write_bytes(b"\xff")
     path.chmod(0o644)
     assert host_files.amiss(**laid) == [str(path)]
+
+
+def test_a_timer_runs_and_is_started_anew_where_it_reads_otherwise(laid, stopped):
+    assert host_files.due_timers(laid["enable"], [], []) == []
+    assert host_files.due_timers(laid["enable"], ["/x/shop.timer", "/x/shop.service"], []) == ["shop.timer"]
+    stopped |= {"shop.timer", "shop.service"}
+    assert host_files.amiss(**laid) == ["shop.timer"]
+    assert host_files.due_timers(laid["enable"], [], host_files.idle(laid["enable"])) == ["shop.timer"]
+
+
+def test_a_timer_is_stopped_before_its_file_goes(tmp_path):
+    for name in ("a.timer", "a.service", "a.conf"):
+        (tmp_path / name).touch()
+    due = host_files.changes(
+        [{"path": str(tmp_path / "b.timer"), "content": "x"}], sorted(map(str, tmp_path.iterdir()))
+    )
+    assert host_files.leaving(due) == ["a.timer"]
 
 
 def test_systemd_is_told_what_is_its_own():

@@ -126,7 +126,9 @@ def test_files_links_and_modes_arrive(layout, tmp_path, nobody_changes_owners):
     assert (code / "shop/urls.py").stat().st_mode & 0o777 == 0o644
     assert os.readlink(code / "current") == "shop/urls.py"
     assert ("take", "code.partial", False) in nobody_changes_owners
-    assert os.listdir(layout.release(ID)) == ["code"]
+    assert sorted(os.listdir(layout.release(ID))) == ["code", "source.tar.gz"]
+    assert layout.source(ID).read_bytes() == archive.read_bytes()
+    assert layout.source(ID).stat().st_mode & 0o777 == 0o600
 
 
 def test_what_a_killed_run_left_is_replaced(layout, tmp_path):

@@ -35,6 +35,7 @@ class Machine:
     def __init__(self, root):
         self.root = root
         self.running = {f"shop@{R1}.service", f"shop@{R1}-worker.service", f"shop@{R1}-tidy.timer", "shop.service"}
+        self.running |= {"switchyard-sampler@shop.timer", "switchyard-sampler@shop-2.timer"}
         self.running |= {"shop-2@222222222222.service", "shop-2@222222222222-tidy.timer"}
         self.stubborn = set()
         self.told = []
@@ -132,6 +133,9 @@ def install(layout, places, **listening):
         *(layout.edge, layout.account, state.marker(layout), places["logs"] / f"{layout.site}.access.log"),
         *(places["units"] / layout.boot_unit, places["units"] / layout.unit(R1)),
         *(places["units"] / layout.unit(R1, "worker"), places["units"] / layout.unit(R1, "tidy", "timer")),
+        *(layout.sampler, layout.samples / "samples-2026-11-26.csv"),
+        *(places["units"] / f"switchyard-sampler@{layout.site}.{kind}" for kind in ("service", "timer")),
+        places["units"] / f"timers.target.wants/switchyard-sampler@{layout.site}.timer",
         *(
             places["units"] / "multi-user.target.wants" / layout.boot_unit,
             places["units"] / f"{layout.boot_unit}.d/x.conf",
@@ -148,7 +152,9 @@ def left(machine, name):
         str(path.relative_to(machine.root))
         for path in machine.root.rglob("*")
         if any(
-            part == name or part.startswith((f"{name}.", f"{name}@")) or part == f"switchyard-{name}.conf"
+            part in (name, f"switchyard-{name}.conf")
+            or part.startswith((f"{name}.", f"{name}@"))
+            or f"@{name}." in part
             for part in path.relative_to(machine.root).parts
         )
     )
@@ -174,7 +180,9 @@ def test_nothing_is_left_but_what_is_kept_and_the_neighbour_keeps_all(layout, ma
     take_off(layout)
     assert left(machine, "shop") == KEPT
     assert left(machine, "shop-2") == neighbour
-    assert machine.running == {"shop-2@222222222222.service", "shop-2@222222222222-tidy.timer"}
+    assert machine.running == {
+        *("shop-2@222222222222.service", "shop-2@222222222222-tidy.timer", "switchyard-sampler@shop-2.timer")
+    }
     assert {path.name for path in (machine.root / "nginx").iterdir()} == {
         *("by-hand.conf", "shop-2.conf", "switchyard-default-80.conf")
     }

@@ -58,9 +58,10 @@ def due_timers(enable: Iterable[str], changed: Iterable[str], idle: Iterable[str
     return [unit for unit in enable if unit.endswith(".timer") and (unit in written or unit in idle)]
 
 
-def leaving(changed: Iterable[Change]) -> list[str]:
-    """The timers that are stopped and disabled before their files go."""
-    return [one.path.name for one in changed if one.after is None and one.path.suffix == ".timer"]
+def leaving(changed: Iterable[Change]) -> list[tuple[str, str]]:
+    """The timers that are stopped and disabled before their files go, each with what it runs, which may be at work."""
+    timers = [one.path.name for one in changed if one.after is None and one.path.suffix == ".timer"]
+    return [(timer, f"{timer.removesuffix('.timer')}.service") for timer in timers]
 
 
 def amiss(files: Iterable[Mapping[str, Any]] = (), absent: Iterable[str] = (), enable: Iterable[str] = ()) -> list[str]:

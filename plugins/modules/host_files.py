@@ -40,7 +40,8 @@ options:
     type: bool
     default: false
   absent:
-    description: Files that are to be gone, once the others are there. A timer is stopped and disabled before.
+    description: Files that are to be gone, once the others are there. A timer is stopped and disabled before, with what
+      it runs.
     type: list
     elements: path
     default: []
@@ -97,8 +98,9 @@ def main() -> None:
     disabled, idle = host_files.disabled(wanted["enable"]), host_files.idle(wanted["enable"])
     changed = [str(change.path) for change in due]
     if not module.check_mode:
-        for unit in host_files.leaving(due):
-            module.run_command(["systemctl", "disable", "--quiet", "--now", unit], check_rc=True)
+        for timer, service in host_files.leaving(due):
+            module.run_command(["systemctl", "disable", "--quiet", "--now", timer], check_rc=True)
+            module.run_command(["systemctl", "stop", service], check_rc=True)
         for change in due:
             lay(change)
         written = [one["path"] for one in wanted["files"]]

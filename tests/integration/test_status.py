@@ -358,7 +358,7 @@ def test_what_somebody_changes_by_hand_is_told_without_its_values(story: Story) 
     (drift,) = hosts["web1"]["drift"]["drift"]
     assert (drift["kind"], drift["what"]) == ("unit", "changed")
     assert drift["path"] == f"/etc/systemd/system/{unit}", "sed has put a file in the place of the link"
-    assert drift["diff"] == ["-MemoryMax=75%", "+MemoryMax=90%", "+Environment=A_TOKEN=********"]
+    assert drift["diff"] == ["+Environment=A_TOKEN=********", "-MemoryMax=75%", "+MemoryMax=90%"]
     assert abs(drift["at"] - time.time()) < 120
     assert hosts["web2"]["drift"]["drift"] == []
     run = story.look("-vvv")

@@ -74,7 +74,7 @@ def test_a_timer_is_stopped_before_its_file_goes(tmp_path):
     due = host_files.changes(
         [{"path": str(tmp_path / "b.timer"), "content": "x"}], sorted(map(str, tmp_path.iterdir()))
     )
-    assert host_files.leaving(due) == ["a.timer"]
+    assert host_files.leaving(due) == [("a.timer", "a.service")]
 
 
 def test_systemd_is_told_what_is_its_own():

@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                 variables["site_source_token"],
                 variables["site_source_key"],
             )
-            files = project_files.read(found.archive, variables["site_package"])
+            files = project_files.read(found.archive, variables["site_package"], variables["site_settings"])
         except (source.SourceError, project_files.ProjectError) as problem:
             raise AnsibleActionFail(str(problem)) from None
         advised = advice.advise(files, variables["site_settings"], variables["site_domains"])

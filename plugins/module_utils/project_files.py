@@ -30,6 +30,10 @@ SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]=]+\s*["']([\w.]+)["'
 IMPORT = re.compile(r"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
 STARTS = re.compile(r"(^|/)(wsgi|asgi|manage)(/__init__)?\.py$")
 ENTRY = re.compile(r"(^|/)(wsgi|asgi)(/__init__)?\.py$")
+# What looks like settings, by its name or by what it sets.
+SETTINGS_FILE = re.compile(r"(^|/)(settings/[^/]+|([^/]+_)?settings(_[^/]+)?)\.py$")
+SETS_APPS = re.compile(r"^INSTALLED_APPS\s*(:[^=\n]*)?\+?=", re.MULTILINE)
+MOST_SETTINGS = 8
 
 
 class ProjectError(Exception):
@@ -46,10 +50,11 @@ class ProjectFiles:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def read(archive: Path, package: str = "") -> ProjectFiles:
+def read(archive: Path, package: str = "", settings: str = "") -> ProjectFiles:
     """Read the Python files of a source, without unpacking it.
 
     :param package: site_package, or "" to find it
+    :param settings: site_settings, where it has to be a module of the source
     """
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar.getmembers()}
@@ -61,10 +66,36 @@ def read(archive: Path, package: str = "") -> ProjectFiles:
 
         starts = {name: text(name) for name in sizes if STARTS.search(name) and sizes[name] < LARGEST_FILE}
         found = ProjectFiles(*package_of(members, starts, package))
-        found.skipped, names = _within_bounds({name: sizes[name] for name in counting(sizes, found.root)})
+        given = _files_of(settings, found.root).intersection(sizes)
+        found.skipped, names = _within_bounds({name: sizes[name] for name in counting(sizes, found.root) | given})
         # In the order of the archive, which is compressed as a whole.
         found.texts = {name: text(name) for name in sizes if name in names}
+    if settings and not given:
+        raise ProjectError(_no_settings(settings, found))
     return found
+
+
+def _files_of(module: str, root: str) -> set[str]:
+    """The paths that a module may have; none for what is no dotted name."""
+    if not plan.DOTTED.fullmatch(module):
+        return set()
+    base = "/".join([*root.split("/"), *module.split(".")]).lstrip("/")
+    return {f"{base}.py", f"{base}/__init__.py"}
+
+
+def _no_settings(given: str, files: ProjectFiles) -> str:
+    top = f"{files.root}/" if files.root else ""
+    inner = {name[len(top) :]: text for name, text in files.texts.items() if name.startswith(top)}
+    alike = {name for name, text in inner.items() if SETTINGS_FILE.search(name) or SETS_APPS.search(text)}
+    modules = sorted(name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in alike)
+    shown = ", ".join(modules[:MOST_SETTINGS]) + (
+        f" and {len(modules) - MOST_SETTINGS} more" if modules[MOST_SETTINGS:] else ""
+    )
+    there = f"What looks like settings there: {shown}" if modules else "Nothing there looks like settings"
+    return (
+        f"site_settings {given!r} is no module of site_source. {there}. Name the module with dots, or leave "
+        "site_settings empty for the one that the entry points name"
+    )
 
 
 def _within_bounds(sizes: Mapping[str, int]) -> tuple[dict[str, str], set[str]]:

@@ -41,7 +41,7 @@ options:
     type: str
     default: ""
   site_settings:
-    description: The settings module; empty for the one that the entry points name.
+    description: The settings module, which has to be in the source; empty for the one that the entry points name.
     type: str
     default: ""
   site_domains:

@@ -65,6 +65,7 @@ def test_the_names_of_the_site_go_into_the_settings(advice):
     [
         ({"site_source": "nowhere"}, "site_source 'nowhere'"),
         ({"site_package": "store"}, "site_package 'store'"),
+        ({"site_settings": "shop.live"}, "site_settings 'shop.live' is no module of site_source"),
         ({"site_source_token": "hunter2"}, "site_source_token goes with a URL"),
     ],
 )

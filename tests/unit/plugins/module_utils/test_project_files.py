@@ -152,3 +152,43 @@ def test_a_project_beyond_the_bounds_is_read_up_to_them(archive, monkeypatch, na
     assert list(found.skipped) == [first]
     assert first not in found.texts
     assert {"a.py", "b.py"} <= set(found.texts)
+
+
+SETTINGS = {
+    "backend/manage.py": b"",
+    "backend/shop/wsgi.py": b"",
+    "backend/shop/settings/__init__.py": b"",
+    "backend/shop/settings/live.py": b"",
+    "backend/shop/settings/test.py": b"DEBUG = True\n",
+    "backend/shop/conf.py": b"INSTALLED_APPS: list[str] = []\n",
+    "backend/shop/views.py": b"apps = settings.INSTALLED_APPS\n",
+    "other/settings.py": b"",
+}
+
+
+@pytest.mark.parametrize("given", ["shop.nosettings", "settings", "shop/conf", "shop.settings.live.py", ".shop.conf"])
+def test_settings_that_are_not_there_are_refused_with_those_that_are(archive, given):
+    with pytest.raises(ProjectError) as caught:
+        project_files.read(archive(SETTINGS), settings=given)
+    assert str(caught.value).startswith(f"site_settings {given!r} is no module of site_source. ")
+    assert "there: shop.conf, shop.settings, shop.settings.live. Name" in str(caught.value)
+
+
+def test_of_many_settings_the_first_are_named(archive):
+    many = {f"shop/settings/s{number}.py": b"" for number in range(10)}
+    with pytest.raises(ProjectError, match=r"shop\.settings\.s7 and 2 more\. Name"):
+        project_files.read(archive({**SITE, **many}), settings="shop.conf")
+
+
+def test_a_project_without_settings_is_told_so(archive):
+    with pytest.raises(ProjectError, match="Nothing there looks like settings"):
+        project_files.read(archive(SITE), settings="shop.settings")
+
+
+@pytest.mark.parametrize("given", ["shop.settings", "shop.settings.live", "shop.conf"])
+def test_settings_that_are_there_are_taken(archive, given):
+    assert project_files.read(archive(SETTINGS), settings=given).package == "shop"
+
+
+def test_settings_that_are_asked_for_count_among_tests_too(archive):
+    assert "backend/shop/settings/test.py" in project_files.read(archive(SETTINGS), "", "shop.settings.test").texts

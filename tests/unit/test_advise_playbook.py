@@ -92,9 +92,26 @@ def test_the_variables_of_the_site_are_taken_from_its_inventory(advise, tmp_path
         ([], "Which project? Give -e site_source="),
         (["-e", "site_source=/nowhere"], "site_source '/nowhere'"),
         (["-e", f"site_source={LIVEBOARD}", "-e", "site_package=store"], "site_package 'store'"),
+        (["-e", f"site_source={LIVEBOARD}", "-e", "site_settings=liveboard.no"], "settings there: liveboard.settings."),
     ],
 )
 def test_what_is_wrong_is_said_with_the_way_out(advise, arguments, words) -> None:
     done = advise(*arguments)
     assert done.returncode != 0
     assert words in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("/nowhere/a.json", "advise_json '/nowhere/a.json': the folder /nowhere does not exist. Name a file"),
+        ("docs", f"advise_json 'docs': {ROOT}/docs is a folder. Name a file"),
+        ("galaxy.yml/a.json", f"advise_json 'galaxy.yml/a.json': {ROOT}/galaxy.yml is no folder. Name a file"),
+        ("/proc/1/a.json", "advise_json '/proc/1/a.json': the folder /proc/1 can not be written to. Name a file"),
+    ],
+)
+def test_where_no_json_can_be_written_is_said_before_the_project_is_read(advise, given, words) -> None:
+    done = advise("-e", f"site_source={LIVEBOARD}", "-e", f"advise_json={given}")
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "TASK [The project is read]" not in done.stdout

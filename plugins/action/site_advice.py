@@ -43,7 +43,9 @@ class ActionModule(ActionBase):
                 variables["site_source_token"],
                 variables["site_source_key"],
             )
-            files = project_files.read(found.archive, variables["site_package"], variables["site_settings"])
+            is_folder = found.origin == "folder"  # which a bare repository is not
+            folder = source.folder_of(variables["site_source"], Path(variables["base"])) if is_folder else None
+            files = project_files.read(found.archive, variables["site_package"], variables["site_settings"], folder)
         except (source.SourceError, project_files.ProjectError) as problem:
             raise AnsibleActionFail(str(problem)) from None
         advised = advice.advise(files, variables["site_settings"], variables["site_domains"])

@@ -59,6 +59,9 @@ class Advice:
     needs: list[Need]
     unparsable: dict[str, str]
     package: str
+    # The folder of the source in which the package can be imported, and the variables that lead there.
+    root: str
+    placed: dict[str, str]
     settings: str
     settings_at: str
     files: int
@@ -97,6 +100,8 @@ def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | 
         needs=settings_needs.judge(settings, domains or []),
         unparsable={**files.skipped, **index.unparsable},
         package=files.package,
+        root=files.root,
+        placed=files.placed,
         settings=settings.module,
         settings_at=f"{path}:{line}" if path and not settings_module else "",
         files=len(files.texts),

@@ -35,7 +35,7 @@ def as_data(advice: Advice) -> dict[str, Any]:
 
 def variables(advice: Advice) -> dict[str, Any]:
     """The variables of the site that follow from the advice."""
-    found: dict[str, Any] = {"site_package": advice.package}
+    found: dict[str, Any] = {**advice.placed, "site_package": advice.package}
     if advice.settings != f"{plan.prefix(advice.package)}settings" or advice.package == ".":
         found["site_settings"] = advice.settings
     found["serve_mode"] = advice.stack
@@ -68,6 +68,8 @@ def lines(advice: Advice) -> list[str]:
     if advice.unparsable:
         found += ["", "Not read:"]
         found += _some((_wrapped(f"{path}: {why}", "  ") for path, why in sorted(advice.unparsable.items())), FILES)
+    if advice.placed:
+        found += ["", "The site lies below the top of site_source:", *_wrapped(_below(advice), "  ")]
     return [*found, "", "Variables for the site:", *as_yaml(variables(advice))]
 
 
@@ -77,6 +79,13 @@ def summary(advice: Advice, most: int = 4) -> list[str]:
         *_wrapped(advice.verdict, ""),
         *_some((_place(sign.path, sign.line, sign.what) for sign in advice.reasons), most),
     ]
+
+
+def _below(advice: Advice) -> str:
+    if "site_source" in advice.placed:
+        why = "at whose top the deploy looks for requirements"
+        return f"{advice.root} holds manage.py: it is to be the site_source, {why}"
+    return f"{advice.placed['site_requirements']} has to be named: the deploy looks for requirements at the top"
 
 
 def _some(blocks: Iterable[list[str]], most: int) -> list[str]:

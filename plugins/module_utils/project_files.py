@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ansible_collections.switchyard.django.plugins.module_utils import plan
+from ansible_collections.switchyard.django.plugins.module_utils import plan, requirements
 
 # No project that was met has more; what is larger is data, or made by a program.
 MOST_FILES = 20_000
@@ -46,15 +46,18 @@ class ProjectFiles:
 
     package: str
     root: str
+    # The variables by which the deploy finds what lies below the top.
+    placed: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def read(archive: Path, package: str = "", settings: str = "") -> ProjectFiles:
+def read(archive: Path, package: str = "", settings: str = "", folder: Path | None = None) -> ProjectFiles:
     """Read the Python files of a source, without unpacking it.
 
     :param package: site_package, or "" to find it
     :param settings: site_settings, where it has to be a module of the source
+    :param folder: where the source is a folder
     """
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar.getmembers()}
@@ -66,6 +69,7 @@ def read(archive: Path, package: str = "", settings: str = "") -> ProjectFiles:
 
         starts = {name: text(name) for name in sizes if STARTS.search(name) and sizes[name] < LARGEST_FILE}
         found = ProjectFiles(*package_of(members, starts, package))
+        found.placed = _placed(frozenset(sizes), found.root, folder)
         given = _files_of(settings, found.root).intersection(sizes)
         found.skipped, names = _within_bounds({name: sizes[name] for name in counting(sizes, found.root) | given})
         # In the order of the archive, which is compressed as a whole.
@@ -73,6 +77,21 @@ def read(archive: Path, package: str = "", settings: str = "") -> ProjectFiles:
     if settings and not given:
         raise ProjectError(_no_settings(settings, found))
     return found
+
+
+def _placed(names: frozenset[str], root: str, folder: Path | None) -> dict[str, str]:
+    """The variables for a site below the top.
+
+    The deploy finds its package there by itself, but looks for its requirements at the top.
+    """
+    below = next((usual for usual in requirements.USUAL if f"{root}/{usual}" in names), "")
+    at_top = {name for name in names if requirements.NEAR.match(name)}
+    # A pyproject.toml without a lock may be there for tools alone.
+    if not root or at_top - ({"pyproject.toml"} if below else set()):
+        return {}
+    if folder and f"{root}/manage.py" in names:
+        return {"site_source": str(folder / root)}
+    return {"site_requirements": f"{root}/{below}"} if below else {}
 
 
 def _files_of(module: str, root: str) -> set[str]:

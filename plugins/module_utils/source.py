@@ -79,6 +79,11 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)
 
 
+def folder_of(source: str, base: Path) -> Path | None:
+    """The folder that site_source means, whether it is there or not; None for a git URL."""
+    return (base / Path(source).expanduser()).resolve() if not GIT_URL.fullmatch(source) else None
+
+
 def resolve(source: str, version: str, base: Path, cache: Path, token: str = "", key: str = "") -> Source:
     """Find the source and return it as an archive.
 
@@ -88,7 +93,7 @@ def resolve(source: str, version: str, base: Path, cache: Path, token: str = "",
     :param key: the private key by which git gets in over ssh, a path relative to base
     """
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = (base / Path(source).expanduser()).resolve() if not GIT_URL.fullmatch(source) else None
+    folder = folder_of(source, base)
     remote = _remote(source, token, (base / Path(key).expanduser()) if key else None)
     if folder is None:
         return _from_git(remote, version, cache)

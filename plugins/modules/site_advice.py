@@ -127,6 +127,14 @@ advice:
     package:
       description: The package.
       type: str
+    root:
+      description: The folder of the source in which the package can be imported; empty for its top.
+      type: str
+    placed:
+      description:
+        - The variables for a site below the top of the source, whose requirements the deploy would not find.
+          V(site_source) for a folder, V(site_requirements) for a git URL.
+      type: dict
     settings:
       description: The settings module.
       type: str

@@ -46,18 +46,26 @@ def test_a_git_url_is_read_at_a_version(advice, project):
     git("add", "-A")
     git("commit", "-qm", "sync")
     git("tag", "v1")
+    (project / "backend/requirements.txt").write_text("")
     (project / "backend/shop/asgi.py").write_text("")
     (project / "backend/shop/wsgi.py").unlink()
     git("add", "-A")
     git("commit", "-qm", "async")
     url = f"file://{project}"
     assert advice(site_source=url)["stack"] == "asgi"
+    assert advice(site_source=url)["advice"]["placed"] == {"site_requirements": "backend/requirements.txt"}
     assert advice(site_source=url, site_version="v1")["stack"] == "wsgi"
 
 
 def test_the_names_of_the_site_go_into_the_settings(advice):
     found = advice(site_domains=["shop.example.org"])
     assert found["advice"]["variables"]["site_settings_overrides"]["ALLOWED_HOSTS"] == ["shop.example.org"]
+
+
+def test_of_a_parent_folder_the_one_that_holds_the_site_is_to_be_the_source(advice, project):
+    found = advice()
+    assert found["advice"]["variables"]["site_source"] == str(project / "backend")
+    assert advice(site_source="project/backend")["advice"]["placed"] == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,18 @@ def test_the_settings_are_named_where_the_deploy_would_take_others(advise):
     found = advise({"shop/wsgi.py": wsgi, "shop/live.py": "from .settings import *\n"})
     assert advice_text.variables(found)["site_settings"] == "shop.live"
     assert "site_settings" not in advice_text.variables(advise({"shop/wsgi.py": ""}))
+
+
+@pytest.mark.parametrize(
+    ("placed", "words"),
+    [
+        ({"site_source": "/x/shop"}, "  shop holds manage.py: it is to be the site_source, "),
+        ({"site_requirements": "shop/uv.lock"}, "  shop/uv.lock has to be named: "),
+    ],
+)
+def test_where_a_site_below_the_top_lies_is_said_and_goes_into_the_variables(planted, placed, words):
+    found = replace(planted, root="shop", placed=placed)
+    lines = advice_text.lines(found)
+    assert lines[lines.index("The site lies below the top of site_source:") + 1].startswith(words)
+    assert list(advice_text.variables(found))[0] == next(iter(placed))
+    assert advice_text.variables(found).items() >= placed.items()

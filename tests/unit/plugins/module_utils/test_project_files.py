@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import project_files
@@ -192,3 +193,26 @@ def test_settings_that_are_there_are_taken(archive, given):
 
 def test_settings_that_are_asked_for_count_among_tests_too(archive):
     assert "backend/shop/settings/test.py" in project_files.read(archive(SETTINGS), "", "shop.settings.test").texts
+
+
+BELOW = {"a/manage.py": b"", "a/shop/wsgi.py": b"", "a/requirements.txt": b"", "b/requirements.txt": b""}
+
+
+@pytest.mark.parametrize(
+    ("more", "gone", "of_a_folder", "of_a_url"),
+    [
+        ([], [], {"site_source": "/x/a"}, {"site_requirements": "a/requirements.txt"}),
+        (["pyproject.toml"], [], {"site_source": "/x/a"}, {"site_requirements": "a/requirements.txt"}),
+        ([], ["a/requirements.txt"], {"site_source": "/x/a"}, {}),
+        (["manage.py"], ["a/manage.py"], *2 * [{"site_requirements": "a/requirements.txt"}]),
+        # What the deploy finds by itself, or what site_requirements may name.
+        (["requirements.txt"], [], {}, {}),
+        (["requirements/live.txt"], [], {}, {}),
+        (["pyproject.toml"], ["a/requirements.txt"], {}, {}),
+        (["manage.py", "shop/wsgi.py"], list(BELOW), {}, {}),
+    ],
+)
+def test_a_site_below_the_top_is_placed_so_that_its_requirements_are_found(archive, more, gone, of_a_folder, of_a_url):
+    source = archive({name: b"" for name in [*BELOW, *more] if name not in gone})
+    assert project_files.read(source, folder=Path("/x")).placed == of_a_folder
+    assert project_files.read(source).placed == of_a_url

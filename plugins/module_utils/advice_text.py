@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import plan
+from ansible_collections.switchyard.django.plugins.module_utils import plan, settings_needs
 from ansible_collections.switchyard.django.plugins.module_utils.advice import Advice
 from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Finding
 
@@ -70,7 +70,10 @@ def lines(advice: Advice) -> list[str]:
         found += _some((_wrapped(f"{path}: {why}", "  ") for path, why in sorted(advice.unparsable.items())), FILES)
     if advice.placed:
         found += ["", "The site lies below the top of site_source:", *_wrapped(_below(advice), "  ")]
-    return [*found, "", "Variables for the site:", *as_yaml(variables(advice))]
+    found += ["", "Variables for the site:"]
+    if any(need.example for need in advice.needs):
+        found.append(f"  # {settings_needs.EXAMPLE} is an example: give site_domains for the site's own names")
+    return [*found, *as_yaml(variables(advice))]
 
 
 def summary(advice: Advice, most: int = 4) -> list[str]:

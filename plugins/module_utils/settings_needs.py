@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header, https_origins
@@ -34,17 +34,22 @@ class Need:
     what: str
     overrides: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    # Whether EXAMPLE stands in them, in place of the site's names.
+    example: bool = False
 
 
 def judge(settings: Settings, domains: list[str]) -> list[Need]:
     """What to set. Nothing is said of what may be set where it can't be seen."""
     if not settings.path:
         return []
-    domains = domains or [EXAMPLE]
+    names = domains or [EXAMPLE]
+    named = [
+        _list(settings, "ALLOWED_HOSTS", [host_header(one) for one in names], "Django answers 400 to every name"),
+        _list(settings, "CSRF_TRUSTED_ORIGINS", https_origins(names), "by https, forms may be refused"),
+    ]
     found = [
         _debug(settings),
-        _list(settings, "ALLOWED_HOSTS", [host_header(one) for one in domains], "Django answers 400 to every name"),
-        _list(settings, "CSRF_TRUSTED_ORIGINS", https_origins(domains), "by https, forms may be refused"),
+        *(replace(one, example=not domains) for one in named if one),
         _proxy_header(settings),
         *_static(settings),
     ]

@@ -115,7 +115,9 @@ advice:
       type: list
       elements: dict
     needs:
-      description: The settings that production asks for, and the variables that give them.
+      description:
+        - The settings that production asks for, and the variables that give them. Where V(example) is true, they have
+          an example in place of the site's names, for want of O(site_domains).
       type: list
       elements: dict
     variables:

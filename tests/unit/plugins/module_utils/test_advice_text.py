@@ -58,6 +58,15 @@ def test_the_variables_can_be_pasted(planted):
     assert yaml.safe_load(text)["site_settings_overrides"]["ALLOWED_HOSTS"] == ["shop.example.org"]
 
 
+def test_an_example_is_marked_as_one_and_can_be_pasted_all_the_same(planted, advise_folder):
+    found = advise_folder(PLANTED)
+    lines = advice_text.lines(found)
+    at = lines.index("Variables for the site:")
+    assert lines[at + 1] == "  # shop.example.org is an example: give site_domains for the site's own names"
+    assert yaml.safe_load("\n".join(lines[at + 1 :])) == advice_text.variables(found)
+    assert not any("is an example" in line for line in advice_text.lines(planted))
+
+
 @pytest.mark.parametrize(
     "value", ["yes", "no", "shop", "a: b", "*", "", "1", True, [], ["x" * 60], {"a": {"b": ["*"]}}]
 )

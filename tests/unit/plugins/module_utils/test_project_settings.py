@@ -49,6 +49,14 @@ def test_a_fresh_project_lacks_what_production_asks_for(needs):
     assert json.dumps([one.overrides for one in found.values()])
 
 
+def test_without_the_names_of_the_site_an_example_is_given_and_marked_as_one(needs):
+    found = needs(APPS + "ALLOWED_HOSTS = []\n")
+    assert found["ALLOWED_HOSTS"].overrides == {"ALLOWED_HOSTS": [settings_needs.EXAMPLE]}
+    assert {name for name, need in found.items() if need.example} == {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}
+    own = needs(APPS + "ALLOWED_HOSTS = []\n", [settings_needs.EXAMPLE])
+    assert not any(need.example for need in own.values())
+
+
 READY = """
     INSTALLED_APPS = ["django.contrib.staticfiles"]
     DEBUG = os.environ.get("DEBUG") == "1"

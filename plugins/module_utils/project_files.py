@@ -179,10 +179,7 @@ def package_of(files: Iterable[str], texts: Mapping[str, str], given: str = "") 
     beside = {one for one in packages if f"{one[1]}/manage.py".lstrip("/") in names}
     packages = beside if len(packages) > 1 and len(beside) == 1 else packages
     if not packages:
-        raise ProjectError(
-            "site_source has no wsgi.py or asgi.py, so it can't be told which package is the site's. Is it the folder "
-            "that holds manage.py? Name the package with site_package"
-        )
+        raise ProjectError(_no_entry_point(names))
     if len(packages) > 1:
         shown = ", ".join(f"{package} in {root or 'its top'}" for package, root in sorted(packages))
         raise ProjectError(
@@ -190,6 +187,19 @@ def package_of(files: Iterable[str], texts: Mapping[str, str], given: str = "") 
             "its folder as site_source"
         )
     return packages.pop()
+
+
+def _no_entry_point(names: frozenset[str]) -> str:
+    managed = sorted((name for name in names if name.rpartition("/")[2] == "manage.py"), key=lambda one: one.count("/"))
+    if managed:
+        return (
+            f"site_source has {managed[0]}, but no wsgi.py and no asgi.py, by which a server starts a project. Add one "
+            "beside the settings, as django-admin startproject makes it"
+        )
+    return (
+        "site_source is no Django project: none of its folders has manage.py, wsgi.py or asgi.py. Give the folder that "
+        "holds manage.py, or the git URL of a project"
+    )
 
 
 def _dotted(folder: str, names: frozenset[str], texts: Mapping[str, str]) -> tuple[str, str]:

@@ -91,7 +91,13 @@ def test_the_one_package_with_an_entry_point_is_found(files, package, root):
 @pytest.mark.parametrize(
     ("files", "given", "words"),
     [
-        ({"shop/views.py": ""}, "", "no wsgi.py or asgi.py"),
+        ({"shop/views.py": ""}, "", "site_source is no Django project: .* Give the folder that holds manage.py"),
+        ({}, "", "site_source is no Django project"),
+        (
+            {"backend/old/manage.py": "", "backend/manage.py": "", "backend/shop/settings.py": ""},
+            "",
+            "site_source has backend/manage.py, but no wsgi.py and no asgi.py.* Add one beside the settings",
+        ),
         (
             {"manage.py": "", "a/wsgi.py": "", "b/wsgi.py": ""},
             "",

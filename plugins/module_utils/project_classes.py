@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the classes of a project are made of, and what they have under a name."""
+"""The functions and classes of a project: the scope of each, what a class is made of, what it has under a name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import orm_names
-from ansible_collections.switchyard.django.plugins.module_utils.project_index import Scope, own_nodes
+from ansible_collections.switchyard.django.plugins.module_utils.project_index import (
+    Module,
+    ProjectIndex,
+    Scope,
+    own_nodes,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.project_values import (
     NOTHING,
     Class,
+    Function,
     Instance,
     Library,
     Rows,
@@ -23,9 +29,10 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
 
 
 class Classes(ABC):
-    """The part of Names that knows of classes."""
+    """The part of Names that knows of functions and classes."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: ProjectIndex):
+        self.index = index
         self._scopes: dict[ast.AST, Scope] = {}
         self._lineages: dict[Class, list[Class | Library]] = {}
         self._related: set[tuple[Any, Value]] | None = None
@@ -34,10 +41,6 @@ class Classes(ABC):
     @abstractmethod
     def value(self, node: ast.AST | None, scope: Scope) -> Value:
         """What an expression means."""
-
-    @abstractmethod
-    def scopes_mentioning(self, word: str) -> Iterator[Scope]:
-        """The scopes of the classes in modules that have a word."""
 
     @abstractmethod
     def lookup(self, name: str, scope: Scope) -> Value:
@@ -53,6 +56,28 @@ class Classes(ABC):
         if node not in self._scopes:
             self._scopes[node] = Scope(around.module, node, around)
         return self._scopes[node]
+
+    def body_of(self, function: Function) -> Scope:
+        return self.scope_of(function.node, function.scope)
+
+    def all_functions(self, module: Module) -> Iterator[Function]:
+        """Every function of a module, those inside others and methods, too."""
+        waiting: list[tuple[ast.AST, Scope, Class | None]] = [(module.tree, module.scope, None)]
+        while waiting:
+            node, scope, owner = waiting.pop()
+            for one in own_nodes(node):
+                if isinstance(one, ast.ClassDef):
+                    waiting.append((one, self.scope_of(one, scope), Class(one, scope)))
+                elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    yield Function(one, scope, owner)
+                    waiting.append((one, self.scope_of(one, scope), None))
+
+    def scopes_mentioning(self, word: str) -> Iterator[Scope]:
+        """The scopes of the classes in modules that have a word."""
+        for module in self.index.mentioning(word):
+            for node in module.tree.body:
+                if isinstance(node, ast.ClassDef):
+                    yield self.scope_of(node, module.scope)
 
     def instance(self, of: Class) -> Value:
         """What an instance of a class is: a queryset, a row, a manager, or none of these."""

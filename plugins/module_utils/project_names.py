@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -53,38 +53,13 @@ class Names(Classes):
 
     def __init__(self, index: ProjectIndex, user_model: str = ""):
         """:param user_model: AUTH_USER_MODEL, where the settings tell"""
-        super().__init__()
-        self.index = index
+        super().__init__(index)
         self.user_model = user_model
         # By node and scope, by module and name, by function. The keys keep the nodes alive.
         self._known: dict[tuple[object, object], Value] = {}
         self._pending: set[tuple[object, object]] = set()
         self._cut = 0
         self._left = MOST_STEPS
-
-    # --- scopes ------------------------------------------------------------------------------------------------------
-
-    def body_of(self, function: Function) -> Scope:
-        return self.scope_of(function.node, function.scope)
-
-    def all_functions(self, module: Module) -> Iterator[Function]:
-        """Every function of a module, those inside others and methods, too."""
-        waiting: list[tuple[ast.AST, Scope, Class | None]] = [(module.tree, module.scope, None)]
-        while waiting:
-            node, scope, owner = waiting.pop()
-            for one in own_nodes(node):
-                if isinstance(one, ast.ClassDef):
-                    waiting.append((one, self.scope_of(one, scope), Class(one, scope)))
-                elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    yield Function(one, scope, owner)
-                    waiting.append((one, self.scope_of(one, scope), None))
-
-    def scopes_mentioning(self, word: str) -> Iterator[Scope]:
-        """The scopes of the classes in modules that have a word."""
-        for module in self.index.mentioning(word):
-            for node in module.tree.body:
-                if isinstance(node, ast.ClassDef):
-                    yield self.scope_of(node, module.scope)
 
     # --- names -------------------------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, made, state
+from ansible_collections.switchyard.django.plugins.module_utils import disk, drift_lines, env_file, made, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
-from ansible_collections.switchyard.django.plugins.module_utils.masking import hide_line, mask
+from ansible_collections.switchyard.django.plugins.module_utils.masking import HIDDEN, mask
 from ansible_collections.switchyard.django.plugins.module_utils.page_text import printable
 
 # What is larger than that is said to have changed, and not how. In bytes.
@@ -88,7 +88,7 @@ def _variables(layout: Layout, environment: str) -> dict[str, str]:
 
 
 class _Texts:
-    """Compares texts and hides what is secret in them."""
+    """Compares texts and hides what may be secret in them."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self.secrets = secrets
@@ -102,20 +102,35 @@ class _Texts:
         if now == before:
             return None
         what = "gone" if now is None else "added" if before is None else "changed"
-        return Drift(kind, str(path), what, _changed_at(path), self.diff(before or "", now or ""))
+        return Drift(kind, str(path), what, _changed_at(path), self.diff(kind, path, before or "", now or ""))
 
-    def diff(self, before: str, now: str) -> list[str]:
+    def diff(self, kind: str, path: Path, before: str, now: str) -> list[str]:
         if max(len(before), len(now)) > LONGEST_TEXT or "\0" in now:
             return []
-        lines = difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0)
-        shown = [line for line in itertools.islice(lines, 2, None) if not line.startswith("@@")]
+        matched = difflib.SequenceMatcher(None, drift_lines.split(before), drift_lines.split(now))
+        old, new = (drift_lines.lines(kind, str(path), text) for text in (before, now))
+        shown: list[str] = []
+        for what, i1, i2, j1, j2 in matched.get_opcodes():
+            if what != "equal":
+                shown += (self._shown("-", line) for line in old[i1:i2])
+                shown += (self._shown("+", line) for line in new[j1:j2])
+        shown = list(_counted(shown))
         beside = [f"… and {len(shown) - MOST_LINES} more lines"] if len(shown) > MOST_LINES else []
-        return [*(self._shown(line) for line in shown[:MOST_LINES]), *beside]
+        return [*shown[:MOST_LINES], *beside]
 
-    def _shown(self, line: str) -> str:
-        sign, text = line[:1], line[1:]
-        indent = text[: len(text) - len(text.lstrip())].replace("\t", "    ")
-        return sign + indent + printable(hide_line(mask(text, self.secrets)), LONGEST_LINE)
+    def _shown(self, sign: str, line: str) -> str:
+        indent = line[: len(line) - len(line.lstrip())].replace("\t", "    ")
+        return sign + indent + printable(mask(line, self.secrets), LONGEST_LINE)
+
+
+def _counted(shown: Iterable[str]) -> Iterator[str]:
+    """Lines of which nothing is shown are counted, where they stand in a row."""
+    for line, same in itertools.groupby(shown):
+        number = len(list(same))
+        if line[1:] == HIDDEN and number > 1:
+            yield f"{line} ({number} lines)"
+        else:
+            yield from [line] * number
 
 
 def _text(path: Path) -> str | None:
@@ -229,8 +244,9 @@ def _of_code(layout: Layout, release: str, compare: _Texts) -> Iterator[Drift]:
                 continue  # it was touched, or written again with what it had
             found += 1
             if found <= MOST_FILES:
-                diff = compare.diff(original or "", _text(folder / path) or "") if _tells(what, original) else []
-                yield Drift("code", str(folder / path), what, _changed_at(folder / path), diff)
+                file = folder / path
+                diff = compare.diff("code", file, original or "", _text(file) or "") if _tells(what, original) else []
+                yield Drift("code", str(file), what, _changed_at(file), diff)
     if found > MOST_FILES:
         yield Drift("code", str(folder), "changed", None, [f"{found - MOST_FILES} more files"])
 

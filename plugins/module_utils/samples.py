@@ -106,6 +106,18 @@ def workers_started(samples: Sequence[Sample]) -> int:
     return count
 
 
+def restarts(samples: Sequence[Sample], since: float, now: int) -> int:
+    """How often a unit was started again by systemd since then, as far as is known.
+
+    Somebody who starts it, or resets it, sets its number to 0. Where nothing was noted before, all of it counts.
+
+    :param now: the number at this moment
+    """
+    before = [one.restarts for one in samples if one.at < since][-1:] or [0]
+    numbers = [*before, *(one.restarts for one in samples if one.at >= since), now]
+    return sum(later - earlier if later >= earlier else later for earlier, later in itertools.pairwise(numbers))
+
+
 def cores_busy(earlier: Sample, later: Sample) -> float | None:
     """The cores that were busy for it between two samples; None where it has been started anew between them."""
     if later.at <= earlier.at or later.pid != earlier.pid or later.cpu < earlier.cpu:

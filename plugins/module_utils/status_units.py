@@ -75,10 +75,6 @@ class Unit:
     next: float | None = None
     last: float | None = None
 
-    @property
-    def is_up(self) -> bool:
-        return self.state.startswith(("active/", "reloading/"))
-
 
 def shown(layout: Layout) -> dict[str, dict[str, str]]:
     """What systemd says of the site's units that it has loaded, and of those that the live release should have."""
@@ -133,7 +129,7 @@ def _unit(
         since=started,
         ends_in=None if until is None else max(0, round(until - time.monotonic())),
         restarts=restarts,
-        restarts_lately=max(restarts - _restarts_before(before, since), 0),
+        restarts_lately=samples.restarts(before, since, restarts),
         processes=now.processes if now else 0,
         workers=len(now.workers.split()) if now else 0,
         workers_started=samples.workers_started(seen),
@@ -146,11 +142,6 @@ def _unit(
         next=_moment(told.get("NextElapseUSecRealtime")),
         last=_moment(told.get("LastTriggerUSec")),
     )
-
-
-def _restarts_before(before: Sequence[Sample], since: float) -> int:
-    """How many there were when the window began; none where the unit is younger, or nothing was noted."""
-    return next((one.restarts for one in reversed(before) if one.at < since), 0)
 
 
 def _role(layout: Layout, told: Mapping[str, str], is_ending: bool) -> str:

@@ -88,3 +88,20 @@ def test_a_chart_gets_no_more_points_than_it_can_show_and_always_the_latest(numb
     assert [point["at"] for point in points] == sorted(point["at"] for point in points)
     if noted:
         assert points[-1]["at"] == noted[-1].at
+
+
+@pytest.mark.parametrize(
+    ("before", "lately", "now", "restarts"),
+    [
+        ([3], [4, 5], 5, 2),
+        ([], [], 5, 5),
+        ([5], [], 5, 0),
+        ([5], [], 4, 4),  # somebody started it anew, which sets the number to 0
+        ([5], [6, 0, 2, 2, 0, 0], 1, 4),
+        ([1, 5], [0], 7, 7),
+    ],
+)
+def test_restarts_are_counted_also_where_somebody_has_set_their_number_to_0(before, lately, now, restarts):
+    numbers = [*before, *lately]
+    noted = [Sample(NOW + 60 * at, "shop", restarts=number) for at, number in enumerate(numbers)]
+    assert samples.restarts(noted, NOW + 60 * len(before), now) == restarts

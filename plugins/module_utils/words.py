@@ -26,12 +26,12 @@ def duration(seconds: float | None) -> str:
     """How long something takes, or has been; two digits are enough."""
     if seconds is None:
         return NOTHING
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     for least, unit, name in _DURATIONS:
-        if seconds >= least:
+        if round(seconds) >= least:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds:.0f} s"
 
@@ -41,8 +41,9 @@ def size(number: float | None) -> str:
     if number is None:
         return NOTHING
     for unit, name in SIZES:
-        if abs(number) >= unit:
-            return f"{number / unit:.{1 if abs(number) < 10 * unit else 0}f} {name}"
+        # What would be rounded to 1024 of a unit is 1.0 of the next one.
+        if abs(number) >= unit - unit / 2048:
+            return f"{number / unit:.{1 if abs(number) < 9.95 * unit else 0}f} {name}"
     return f"{number:.0f} B"
 
 

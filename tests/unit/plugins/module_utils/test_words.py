@@ -52,3 +52,21 @@ def test_rates_and_counts():
 def test_a_host_that_can_not_be_reached_is_told_in_the_words_of_ssh(said):
     told = words.why_silent({"unreachable": True, "msg": said})
     assert told == "not reached: ssh: connect to host 10.0.0.1 port 22: No route to host"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.9994, "999 ms"), (0.9996, "1.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (119.4, "119 s"), (119.6, "2 min")]
+    + [(7199, "120 min"), (7200, "2 h"), (86400 * 2 - 1, "48 h"), (86400 * 2, "2 d")],
+)
+def test_durations_at_the_borders_of_units(seconds, told):
+    assert words.duration(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(1023, "1023 B"), (1024, "1.0 KiB"), (1024**2 - 1, "1.0 MiB"), (1024**3 - 1, "1.0 GiB")]
+    + [(1023 * 1024**2, "1023 MiB"), (10 * 1024**2 - 1, "10 MiB"), (-(1024**3) + 1, "-1.0 GiB")],
+)
+def test_sizes_at_the_borders_of_units(number, told):
+    assert words.size(number) == told

@@ -61,16 +61,17 @@ def read(layout: Layout, wanted: Wanted) -> dict[str, Any]:
     told = parts.read("units", lambda: status_units.shown(layout), {})
     noted = parts.read("samples", lambda: samples.read(layout.samples, min(wanted.since, now - samples.DAY)), [])
     units = parts.read("units", lambda: status_units.read(layout, told, noted, wanted.since), [])
+    edge = parts.read("edge", lambda: _edge(layout, live), {})
     ours = [unit.unit for unit in units if unit.role == "live" and unit.unit.endswith(".service")]
     return {
         **found,
         "live": parts.read("release", lambda: _live(layout, live, entries), None),
         "run": parts.read("lease", lambda: _run(layout), None),
-        "maintenance": parts.read("edge", lambda: bool(state.edge(layout).get("maintenance")), False),
+        "maintenance": bool(edge.get("maintenance")),
         "units": [asdict(unit) for unit in units],
         "host": parts.read("host", lambda: asdict(status_host.read(layout)), None),
         "log": parts.read("access log", lambda: _log(layout, wanted, now), None),
-        "journal": parts.read("journal", lambda: _journal(layout, ours, wanted.since), None),
+        "journal": parts.read("journal", lambda: _journal(ours, wanted.since, edge.get("hosts", [])), None),
         "drift": parts.read("drift", lambda: _drift(layout, live, told), None),
         "history": _moves(entries, wanted.since),
         "samples": _series(noted, wanted),
@@ -117,6 +118,16 @@ def _live(layout: Layout, live: str | None, entries: list[dict[str, Any]]) -> di
     }
 
 
+def _edge(layout: Layout, live: str | None) -> dict[str, Any]:
+    """How the edge is asked; nothing where it is not there yet, as before the first cutover."""
+    try:
+        return state.edge(layout)
+    except FileNotFoundError:
+        if live:
+            raise
+        return {}
+
+
 def _run(layout: Layout) -> str | None:
     held = lease.read(layout)
     return str(held) if held and not held.is_left_over else None
@@ -134,8 +145,8 @@ def _log(layout: Layout, wanted: Wanted, now: float) -> dict[str, Any]:
     return asdict(report)
 
 
-def _journal(layout: Layout, units: list[str], since: float) -> dict[str, Any]:
-    found = status_journal.read(units, since, state.edge(layout)["hosts"])
+def _journal(units: list[str], since: float, domains: list[str]) -> dict[str, Any]:
+    found = status_journal.read(units, since, domains)
     return {**asdict(found), "failures": found.failures}
 
 

@@ -20,6 +20,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     status_host,
     status_journal,
     status_units,
+    status_verdict,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.diagnosis import Finding
@@ -27,6 +28,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 from ansible_collections.switchyard.django.plugins.module_utils.sampler_program import Sample
 
 LIVE, OLD = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
+HOST = status_host.HostStatus(2, 0.1, 2, 1, [], "active/running", None, "")
 PROCESSES = [{"name": name, "singleton": False, "timer": name == "tidy"} for name in ("mail", "tidy")]
 
 
@@ -100,6 +102,21 @@ def test_what_is_live_and_what_can_not_be_read(site, monkeypatch):
     assert [move["to"] for move in found["history"]] == [OLD, LIVE]
     assert found["unread"] == {"host": "no access"}
     assert found["log"]["total"]["requests"] == 0
+
+
+def test_before_the_first_cutover_nothing_is_live_and_all_was_read(site, monkeypatch):
+    monkeypatch.setattr(status_host, "read", lambda _layout: HOST)
+    site.current.unlink()
+    site.edge_names.unlink()
+    found = read(site)
+    assert (found["live"], found["maintenance"], found["unread"]) == (None, False, {})
+    assert list(status_verdict._of_release(found)) == ["no release is live"]
+
+
+def test_an_edge_that_is_gone_while_a_release_is_live_is_told_once(site, monkeypatch):
+    monkeypatch.setattr(status_host, "read", lambda _layout: HOST)
+    site.edge_names.unlink()
+    assert list(read(site)["unread"]) == ["edge"]
 
 
 def test_a_host_without_the_site_says_what_it_is(layout, systemd, tmp_path, monkeypatch):

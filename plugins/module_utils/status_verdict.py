@@ -18,6 +18,18 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import si
 CHARTS = "matplotlib"
 MIB = 1024 * 1024
 NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]+)?")
+# As Ansible reads them.
+TRUE, FALSE = ("true", "yes", "on", "y", "t", "1", "1.0"), ("false", "no", "off", "n", "f", "0", "0.0")
+# A point in time by its form; the hosts judge the rest, in their own time. systemd-analyze may not be on this machine.
+_UNIT = r"(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)"
+_NUMBER = r"\d+(?:\.\d+)?"
+_SPAN = rf"{_NUMBER}(?:\s*{_UNIT}(?:\s*{_NUMBER}\s*{_UNIT})*)?"
+_DAY, _TIME = r"(?:\d{4}|\d\d)-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])", r"\d\d?:\d\d?(?::\d\d?(?:\.\d+)?)?"
+_ZONE = r"(?:Z|\s*[+-]\d\d:?\d\d|\s+[A-Za-z][\w/+-]*)"
+_SINCE = re.compile(
+    rf"now|@\d+(?:\.\d+)?|-\s*{_SPAN}|{_SPAN}\s+ago|"
+    rf"(?:(?:[A-Z][a-z]+,?\s+{_DAY}|{_DAY})(?:[T ]\s*{_TIME})?|{_TIME}|today|yesterday){_ZONE}?"
+)
 
 
 @dataclass(frozen=True)
@@ -61,23 +73,28 @@ def limits_of(given: Mapping[str, Any]) -> Limits:
 def variable_problems(given: Mapping[str, Any]) -> list[str]:
     """What is wrong with the variables of a status, before a host is asked.
 
-    :param given: limits, by their names; and site, endpoints, json and report as the user set them
+    :param given: limits, by their names; and site, since, endpoints, fail, json and report as the user set them
     """
     problem = site_name_problem(given["site"]) if given["site"] else "Name the site with -e site_name="
     found = [problem] if problem else []
+    if not _SINCE.fullmatch(str(given["since"])):
+        found.append(
+            f"status_since {words.line(given['since'])!r} is no point in time of the past. Write it as systemd.time(7) "
+            "has it, for example -15min, -2d, yesterday, 2026-11-21 17:55 or @1790000000"
+        )
     found += [
-        f"status_fail_{field.name} {given[field.name]} must be a number from 0 on"
+        f"status_fail_{field.name} {words.line(given[field.name])} must be a number from 0 on, of six digits at most"
         for field in fields(Limits)
         if field.name != "drift" and not NUMBER.fullmatch(str(given[field.name]))
     ]
+    found += [
+        f"{name} {words.line(value)} must be true or false"
+        for name, value in (("status_fail_drift", given["drift"]), ("status_fail", given["fail"]))
+        if str(value).lower() not in (*TRUE, *FALSE)
+    ]
     if not re.fullmatch(r"[1-9][0-9]{0,2}", str(given["endpoints"])):
-        found.append(f"status_endpoints {given['endpoints']} must be a whole number from 1 to 999")
-    for name in ("json", "report"):
-        folder = Path(str(given[name])).expanduser().absolute().parent
-        if given[name] and not folder.is_dir():
-            found.append(
-                f"status_{name} {given[name]}: there is no folder {folder} on this machine. Make it, or name another"
-            )
+        found.append(f"status_endpoints {words.line(given['endpoints'])} must be a whole number from 1 to 999")
+    found += [problem for name in ("json", "report") if (problem := _file_problem(name, given[name]))]
     if given["report"] and importlib.util.find_spec(CHARTS) is None:
         found.append(
             f"status_report needs {CHARTS}, which the Python that runs Ansible does not have. Install it there: "
@@ -86,8 +103,20 @@ def variable_problems(given: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _file_problem(name: str, given: Any) -> str:
+    """Why a file can't be written; empty where it can be, or none is named."""
+    if not given:
+        return ""
+    path = Path(str(given)).expanduser().absolute()
+    if path.is_dir():
+        return f"status_{name} {given} is a folder. Name a file in it"
+    if not path.parent.is_dir():
+        return f"status_{name} {given}: there is no folder {path.parent} on this machine. Make it, or name another"
+    return ""
+
+
 def _truth(value: Any) -> bool:
-    return str(value).lower() in ("true", "yes", "1", "on")
+    return str(value).lower() in TRUE
 
 
 def problems(hosts: Mapping[str, Mapping[str, Any]], limits: Limits, everywhere: bool) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.switchyard.django.plugins.module_utils import status_verdict
 from ansible_collections.switchyard.django.plugins.module_utils.status_verdict import Limits
 
-GIVEN = {**vars(Limits()), "site": "shop", "endpoints": 10, "json": "", "report": ""}
+GIVEN = {**vars(Limits()), "site": "shop", "since": "-1h", "endpoints": 10, "fail": False, "json": "", "report": ""}
 MIB = 1024 * 1024
 
 
@@ -150,12 +150,56 @@ def test_variables_are_judged_by_their_names(tmp_path):
         {**GIVEN, "rate_502": "many", "disk": -1, "endpoints": 0, "json": f"{tmp_path}/none/x.json"}
     )
     assert found == [
-        "status_fail_rate_502 many must be a number from 0 on",
-        "status_fail_disk -1 must be a number from 0 on",
+        "status_fail_rate_502 many must be a number from 0 on, of six digits at most",
+        "status_fail_disk -1 must be a number from 0 on, of six digits at most",
         "status_endpoints 0 must be a whole number from 1 to 999",
         f"status_json {tmp_path}/none/x.json: there is no folder {tmp_path}/none on this machine. "
         "Make it, or name another",
     ]
+
+
+@pytest.mark.parametrize("wrong", ["many", -1, None, True, [1], {"a": 1}, "1e3", ""])
+def test_limits_of_a_wrong_type_are_told_by_name(wrong):
+    (problem,) = status_verdict.variable_problems({**GIVEN, "memory": wrong})
+    assert problem.startswith("status_fail_memory ")
+
+
+@pytest.mark.parametrize(("name", "variable"), [("drift", "status_fail_drift"), ("fail", "status_fail")])
+@pytest.mark.parametrize("wrong", ["maybe", 2, None, []])
+def test_what_is_neither_true_nor_false_is_told_by_name(name, variable, wrong):
+    assert status_verdict.variable_problems({**GIVEN, name: wrong}) == [f"{variable} {wrong} must be true or false"]
+
+
+@pytest.mark.parametrize("right", ["true", "False", "yes", 0, 1, "on", True])
+def test_truths_are_read_as_ansible_reads_them(right):
+    assert status_verdict.variable_problems({**GIVEN, "drift": right, "fail": right}) == []
+
+
+def test_a_folder_is_no_file(tmp_path):
+    for name in ("json", "report"):
+        found = status_verdict.variable_problems({**GIVEN, name: str(tmp_path)})
+        assert f"status_{name} {tmp_path} is a folder. Name a file in it" in found
+
+
+@pytest.mark.parametrize(
+    "since",
+    ["-1h", "-15min", "-1h 30min", "-1h30min", "-2 days", "-90", "2h ago", "5 minutes ago", "-1.5h", "@1790000000"]
+    + ["@1790000000.5", "now", "today", "yesterday", "2026-11-21", "2026-11-21 17:55", "17:55:01"]
+    + ["2026-11-21T17:55:01Z", "2026-11-21 17:55:01 UTC", "Sat 2026-11-21 17:55:01 Europe/Berlin", "26-11-21 17:55"]
+    + ["2026-11-21T17:55:01+02:00"],
+)
+def test_points_in_time_as_systemd_has_them(since):
+    assert status_verdict.variable_problems({**GIVEN, "since": since}) == []
+
+
+@pytest.mark.parametrize(
+    "since", ["blah", "", "1h", "+1h", "-1 fortnight", "tomorrow", "2026-13-01", "-", "@", None, "-" + "1" * 9999 + "x"]
+)
+def test_what_is_no_point_in_time_is_refused_before_a_host_is_asked(since):
+    (problem,) = status_verdict.variable_problems({**GIVEN, "since": since})
+    assert problem.startswith("status_since ")
+    assert "is no point in time of the past" in problem
+    assert "for example -15min, -2d, yesterday, 2026-11-21 17:55 or @1790000000" in problem
 
 
 def test_a_site_has_to_be_named():

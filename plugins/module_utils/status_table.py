@@ -17,7 +17,8 @@ INDENT = "  "
 DIFF_LINES = 12
 OVERVIEW = ("host", "live release", "for", "requests", "502", "504", "p50", "p95", "p99", "conn", "ws")
 UNITS = ("", "runs for", "restarts", "workers", "memory", "in an hour", "cpu", "conn", "ws")
-ENDPOINTS = ("endpoint", "requests", "5xx", "p50", "p95", "p99")
+FIGURES = ("requests", "5xx", "p50", "p95", "p99")
+ENDPOINTS, FAILING, RELEASES = ((name, *FIGURES) for name in ("endpoint", "failing besides", "release"))
 
 
 def lines(
@@ -99,6 +100,7 @@ def _host(host: str, one: Mapping[str, Any]) -> Iterator[str]:
         _table(UNITS, [unit(each, one["at"]) for each in one["units"]], INDENT) if one["units"] else [],
         [line for name, text in facts(one) for line in _fact(name, text)],
         _table(ENDPOINTS, rows, INDENT) if (rows := endpoints(one["log"])) else [],
+        _table(FAILING, rows, INDENT) if (rows := failing(one["log"])) else [],
         _journal(one["journal"], one["at"]),
         _drift(one["drift"], one["at"]),
         _unread(one["unread"]),
@@ -205,20 +207,30 @@ def endpoints(log: Mapping[str, Any] | None) -> list[list[str]]:
     """The endpoints in words, as ENDPOINTS has them."""
     if not log or not log["endpoints"]:
         return []
-    rows = [
-        [
-            f"{one['method']} {one['path']}",
-            str(one["requests"]),
-            str(one["server_errors"]),
-            *(words.duration(one[name]) for name in ("p50", "p95", "p99")),
-        ]
-        for one in log["endpoints"]
-    ]
-    if log["others"]["requests"]:
-        others = log["others"]
-        times = [words.duration(others[name]) for name in ("p50", "p95", "p99")]
-        rows.append(["all others", str(others["requests"]), str(others["server_errors"]), *times])
-    return rows
+    rows = [_endpoint(one) for one in log["endpoints"]]
+    return [*rows, *([["all others", *_figures(log["others"])]] if log["others"]["requests"] else [])]
+
+
+def failing(log: Mapping[str, Any] | None) -> list[list[str]]:
+    """Endpoints with errors of the server that are none of those with the most requests, as FAILING has them."""
+    if not log:
+        return []
+    shown = {(one["method"], one["path"]) for one in log["endpoints"]}
+    return [_endpoint(one) for one in log["failing"] if (one["method"], one["path"]) not in shown]
+
+
+def releases(log: Mapping[str, Any] | None) -> list[list[str]]:
+    """What each release answered, as RELEASES has it."""
+    return [[one["release"] or "nginx itself", *_figures(one)] for one in log["releases"]] if log else []
+
+
+def _endpoint(one: Mapping[str, Any]) -> list[str]:
+    return [f"{one['method']} {one['path']}", *_figures(one)]
+
+
+def _figures(one: Mapping[str, Any]) -> list[str]:
+    times = [words.duration(one[name]) for name in ("p50", "p95", "p99")]
+    return [str(one["requests"]), str(one["server_errors"]), *times]
 
 
 def _journal(journal: Mapping[str, Any] | None, at: float) -> Iterator[str]:

@@ -44,6 +44,8 @@ def render(told: Mapping[str, Any], template: Path) -> str:
         overview_head=status_table.OVERVIEW,
         unit_head=UNIT_HEAD,
         endpoint_head=status_table.ENDPOINTS,
+        failing_head=status_table.FAILING,
+        release_head=status_table.RELEASES,
         colours={name: number for number, name in enumerate(hosts)},
         moves=moves,
         charts=_charts(hosts, moves),
@@ -75,6 +77,8 @@ def _host(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
         "units": [_named(UNIT_HEAD, status_table.unit(unit, one["at"])) for unit in one["units"]],
         "facts": list(status_table.facts(one)),
         "endpoints": [_named(status_table.ENDPOINTS, row) for row in status_table.endpoints(one["log"])],
+        "failing": [_named(status_table.FAILING, row) for row in status_table.failing(one["log"])],
+        "releases": [_named(status_table.RELEASES, row) for row in status_table.releases(one["log"])],
         "findings": [
             {**finding, "when": words.moment(finding["at"], one["at"])}
             for finding in (one["journal"] or {}).get("findings", ())

@@ -63,7 +63,9 @@ def charts(hosts: Hosts) -> list[Chart]:
         Chart("requests", "Requests per second", _of_log(hosts, lambda slot, seconds: slot["requests"] / seconds)),
         Chart("p95", "Response time, p95", _of_log(hosts, lambda slot, _seconds: slot["p95"]), words.duration),
         Chart(
-            "errors", "Server errors (5xx)", _of_log(hosts, lambda slot, _seconds: slot["server_errors"]), whole=True
+            "errors",
+            "Server errors (5xx) per minute",
+            _of_log(hosts, lambda slot, seconds: slot["server_errors"] / seconds * 60),
         ),
         _in_bytes("memory", "Memory; processes dotted", _of_units(hosts, "memory")),
         Chart("cpu", "Cores busy; processes dotted", _of_units(hosts, "cpu")),

@@ -80,6 +80,18 @@ def test_drift_and_what_the_journal_says(host_status):
     assert text.endswith("To be looked at:\n  web1: look here")
 
 
+def test_what_fails_is_told_also_where_few_ask_for_it(host_status):
+    status = host_status()
+    often = status["log"]["endpoints"][0]
+    seldom = {**often, "path": "/pay/", "requests": 3, "server_errors": 2}
+    status["log"]["failing"] = [seldom, {**often, "server_errors": 1}]
+    text = "\n".join(told({"web1": status}))
+    assert "GET /pay/               3    2  12 ms  80 ms  210 ms" in text
+    assert text.count("GET /notes/<int>/") == 1
+    status["log"]["failing"] = []
+    assert "failing besides" not in "\n".join(told({"web1": status}))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=300), st.text(min_size=1, max_size=80), st.integers(0, 10**12))
 def test_every_line_fits_and_no_character_acts_on_the_terminal(host_status, path, host, number):

@@ -63,6 +63,13 @@ def test_charts_have_a_line_for_each_host_and_those_without_values_are_left_out(
     assert {one.name for one in status_series.charts(told["hosts"])} == {"requests", "p95", "errors"}
 
 
+def test_errors_of_a_minute_are_drawn_however_long_the_window_is(told):
+    log = told["hosts"]["web1"]["log"]
+    log["series"] = [{**slot, "server_errors": 6} for slot in log["series"][::2]]  # of two minutes each
+    (errors,) = (one for one in status_series.charts(told["hosts"]) if one.name == "errors")
+    assert {value for _at, value in errors.lines[0].points} == {3.0}
+
+
 def test_signs_that_would_lie_one_on_the_other_are_one(told):
     pytest.importorskip("matplotlib", reason="the charts need it")
     for one in told["hosts"].values():
@@ -145,3 +152,14 @@ def test_a_host_that_could_not_be_asked_is_on_the_page(told):
 def test_a_page_without_any_host_that_answers_needs_no_charts(told):
     page = status_page.render({**told, "hosts": {"web1": {"msg": "no route"}}}, TEMPLATE)
     assert "not read: no route" in page
+
+
+def test_the_page_has_what_each_release_answered_and_what_fails_though_few_ask_for_it(told):
+    pytest.importorskip("matplotlib", reason="the charts need it")
+    log = told["hosts"]["web1"]["log"]
+    log["releases"] = [{**log["total"], "release": name} for name in (R1, R2, "")]
+    log["failing"] = [{**log["endpoints"][0], "path": "/pay/", "server_errors": 2}]
+    page = status_page.render(told, TEMPLATE)
+    assert page.count("Releases that answered") == 1
+    assert "nginx itself" in page
+    assert "GET /pay/" in page

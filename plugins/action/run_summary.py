@@ -89,20 +89,41 @@ def _since(hosts: Mapping[str, Mapping[str, Any]]) -> float:
 
 
 def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:
-    """Why the run ended: the failure that this host has met last, or else those of the others.
+    """Why the run ended, on all hosts that failed at the same task; of what is judged once for all, on none of them.
 
-    What was rescued before is still known of other hosts. The failure that followed from it is of the first host, where
-    tasks run that run once.
+    What was rescued before is still known of a host. What this host has met last is what ended the run, or else, where
+    it has met nothing, what the others have.
     """
-    if "ansible_failed_result" in variables:
-        hosts = [variables["inventory_hostname"]]
-    found = []
-    for host in hosts:
-        known = variables["hostvars"].raw_get(host)  # a task has templates, which mean nothing here
-        result, task = known.get("ansible_failed_result"), known.get("ansible_failed_task")
-        if result:
-            found.append(Failure(host, (task or {}).get("name", ""), _message(result, task or {})))
-    return found
+    known = {
+        host: variables["hostvars"].raw_get(host) for host in hosts
+    }  # a task has templates: they mean nothing here
+    met = {host: one for host, one in known.items() if one.get("ansible_failed_result")}
+    if not met:
+        return []
+    here = variables["inventory_hostname"]
+    last = met[here if here in met else next(iter(met))]
+    if _task(last).get("run_once"):
+        return [_failure("", last)]
+    return [_failure(host, one) for host, one in met.items() if _identity(one) == _identity(last)]
+
+
+def _failure(host: str, known: Mapping[str, Any]) -> Failure:
+    task, result = _task(known), known["ansible_failed_result"]
+    return Failure(_delegated(result) or host, task.get("name", ""), _message(result, task))
+
+
+def _task(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return known.get("ansible_failed_task") or {}
+
+
+def _identity(known: Mapping[str, Any]) -> Any:
+    return _task(known).get("uuid") or _task(known).get("name")
+
+
+def _delegated(result: Mapping[str, Any]) -> str:
+    """The host that a task was delegated to, if any; the controller is none."""
+    host = (result.get("_ansible_delegated_vars") or {}).get("ansible_delegated_host") or ""
+    return "" if host == "localhost" else str(host)
 
 
 def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:

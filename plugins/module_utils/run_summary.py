@@ -21,7 +21,10 @@ NOTHING_CHANGED = "Nothing was changed: this was a check."
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run ended, in the words of the task that failed."""
+    """Why a run ended, in the words of the task that failed.
+
+    :param host: where it failed; empty for what was judged once for all hosts
+    """
 
     host: str
     task: str
@@ -281,7 +284,10 @@ def cause(run: Run, failures: list[Failure]) -> str:
         said = f"{listing.some(run.lost)} can't be reached"
     why = _first(said).removeprefix(f"{run.site}: ") or "the message above says why"
     is_told = len(run.hosts) == 1 or why.partition(":")[0] in run.hosts
-    where = f" on {listing.some([one.host for one in failures])}" if failures and not is_told else ""
+    hosts = list(dict.fromkeys(one.host for one in failures if one.host))
+    where = f" on {listing.some(hosts)}" if hosts and not is_told else ""
+    if len({_first(one.message) for one in failures}) > 1:
+        why = f"{hosts[0]}: {why}"
     return f"{run.site}: the {noun} failed{where}: {why}"
 
 
@@ -290,6 +296,7 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
     lines = headline(cause(run, failures), CAUSE)
     if failures:
         lines += row("task", failures[0].task)
+    lines += row("hosts", _failed_hosts(run, failures))
     if run.operation != "restore":  # which may have left the site stopped, and says so in its message
         lines += row("live", _live(run))
     if run.release:
@@ -297,6 +304,21 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
     lines += row("migrations", _left(run))
     lines += row("seconds", seconds(run))
     return lines + row("next", "mend what the message above names, and run the same command again")
+
+
+def _failed_hosts(run: Run, failures: list[Failure]) -> str:
+    """Where it failed, with what others say of it where they say something else; the others end with these."""
+    if len(run.hosts) == 1:
+        return next(iter(run.hosts))
+    failed_on = [one.host for one in failures if one.host in run.hosts]
+    others = [host for host in run.hosts if host not in failed_on]
+    if not failed_on:
+        return listing.some(others)
+    said = f"failed on {listing.some(failed_on)}" + (f"; ended with it on {listing.some(others)}" if others else "")
+    for one in failures[1:CAUSE]:
+        if _first(one.message) != _first(failures[0].message):
+            said += f"; {one.host}: {_first(one.message)}"
+    return said
 
 
 def _first(message: str) -> str:

@@ -255,6 +255,7 @@ def test_a_failed_gate():
     assert failed(run(hosts={"web1": one}, seconds=20), GATE) == [
         "shop: the deploy failed: views.py:1: NameError",
         "task          The release has passed its gate",
+        "hosts         web1",
         f"live          {OLD_TOLD}, as before",
         f"wanted        {NEW_TOLD}",
         "migrations    cargo.0002 applied, and still there",
@@ -354,3 +355,11 @@ def test_a_long_cause_is_cut():
     lines = failed(run(), [Failure("web1", "x", "word " * 200)])
     assert lines[2].endswith(" …")
     assert lines[3].startswith("task ")
+
+
+def test_hosts_that_failed_for_different_reasons_are_told_apart():
+    hosts = {"web1": facts(), "web2": facts(), "web3": facts()}
+    failures = [Failure("web1", "The gate", "no room"), Failure("web3", "The gate", "no route")]
+    lines = failed(run(hosts=hosts), failures)
+    assert lines[0] == "shop: the deploy failed on web1, web3: web1: no room"
+    assert text(lines)["hosts"] == "failed on web1, web3; ended with it on web2; web3: no route"

@@ -191,7 +191,6 @@ def _applied(run: Run) -> list[str]:
 
 
 PHASES = {
-    "prepare": "to prepare",
     "build": "to build and check",
     "migrate": "to migrate",
     "gate": "at the gate",
@@ -202,33 +201,33 @@ PHASES = {
 def seconds(run: Run) -> str:
     """How long it took, and which part of that each phase, on the slowest of the hosts that were at it at once."""
     named, plans = run.of("release"), run.of("plan")
-    took = {
-        "prepare": max((one["began"] for one in named.values()), default=0)
-        - min((one["began"] for one in plans.values()), default=0)
-        if named and plans
-        else 0,
-        "build": max(
-            (
-                sum(facts[name].get("seconds", 0) for name in ("code", "venv", "build") if name in facts)
-                for facts in run.hosts.values()
-            ),
-            default=0,
-        ),
-        "migrate": max(_seconds(run.of("migrated")), _seconds(run.of("reversed"))),
-        "gate": max(
-            _seconds(run.of("gate")),
-            _seconds({host: one.get("gate") or {} for host, one in run.of("rollback").items()}),
-        ),
-        "move": _seconds(run.moves),
-    }
-    parts = [f"{number:.0f} {PHASES[name]}" for name, number in took.items() if number >= 0.5]
+    parts = []
+    if named and plans:
+        prepared = max(one["began"] for one in named.values()) - min(one["began"] for one in plans.values())
+        parts = [f"{prepared:.0f} to prepare"] if prepared >= 0.5 else []
+    hosts = [_phases(facts) for facts in run.hosts.values()]
+    for phase, said in PHASES.items():
+        results = [host[phase] for host in hosts]
+        took = max((sum(one.get("seconds", 0) for one in each) for each in results), default=0)
+        failed_here = any(one.get("failed") for each in results for one in each)
+        if took >= 0.5:
+            parts.append(f"{took:.0f} {said}" + (", where it failed" if failed_here else ""))
     if not run.seconds:
         return ", ".join(parts)
     return f"{run.seconds:.0f}" + (f", of which {', '.join(parts)}" if parts else "")
 
 
-def _seconds(results: Mapping[str, Any]) -> float:
-    return max((one.get("seconds", 0) for one in results.values()), default=0)
+def _phases(facts: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """What the modules of each phase returned for a host, where they failed as well."""
+    found = {name: facts.get(name) or {} for name in ("code", "venv", "build", "migrated", "reversed", "gate", "move")}
+    back = facts.get("rollback") or {}  # of one host it is a rollback in a single call
+    has_failed = {"failed": back.get("failed", False)}
+    return {
+        "build": [found["code"], found["venv"], found["build"]],
+        "migrate": [found["migrated"], found["reversed"]],
+        "gate": [found["gate"], {**(back.get("gate") or {}), **has_failed}],
+        "move": [found["move"] or back.get("outcome") or {}],
+    }
 
 
 def _beside(run: Run) -> str:

@@ -122,9 +122,9 @@ outcome:
   returned: success
 gate:
   description: What was C(probed), as RV(switchyard.django.release_gate#module:probed), and the C(seconds) until then;
-    empty where the release had nothing to pass.
+    empty where the release had nothing to pass. Of one that did not pass the C(seconds) alone.
   type: dict
-  returned: success
+  returned: success, or when the release did not pass
 described:
   description: The release in the words of a person, and the one that is live, by identifier.
   type: dict
@@ -244,7 +244,9 @@ def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> ga
     passed = gate.admit(layout, target, state.manifest(layout, target), limits)
     if not passed.ok:
         live = state.live_release(layout)
-        module.fail_json(msg=passed.message, live=live, described=swap.described(layout, live, target), **begun)
+        took = {"seconds": stopwatch.seconds()}
+        described = swap.described(layout, live, target)
+        module.fail_json(msg=passed.message, live=live, described=described, gate=took, **begun)
     return passed
 
 

@@ -250,16 +250,17 @@ GATE = [Failure("web1", "The release has passed its gate", "\n views.py:1: NameE
 
 
 def test_a_failed_gate():
-    one = facts(gate={"failed": True, "msg": "x"})
+    one = facts(gate={"failed": True, "msg": "x", "seconds": 89.4})
     del one["move"]
-    assert failed(run(hosts={"web1": one}, seconds=20), GATE) == [
+    assert failed(run(hosts={"web1": one}, seconds=111), GATE) == [
         "shop: the deploy failed: views.py:1: NameError",
         "task          The release has passed its gate",
         "hosts         web1",
         f"live          {OLD_TOLD}, as before",
         f"wanted        {NEW_TOLD}",
         "migrations    cargo.0002 applied, and still there",
-        "seconds       20, of which 12 to prepare, 8 to build and check, 2 to migrate",
+        "seconds       111, of which 12 to prepare, 8 to build and check, 2 to migrate, 89 at the gate, where",
+        "              it failed",
         "next          mend what the message above names, and run the same command again",
     ]
 
@@ -331,6 +332,17 @@ def test_a_rollback_that_found_no_way():
     )
     assert lines[0] == "shop: the rollback failed: there is none"
     assert text(lines)["live"] == f"{NEW_TOLD}, as before"
+
+
+def test_the_seconds_of_a_rollback_that_failed_at_its_gate():
+    answer = {"failed": True, "live": NEW, "described": {}, "gate": {"seconds": 60.2}}
+    rows = text(failed(run("rollback", OLD, {"web1": {"rollback": answer}}, seconds=64), GATE))
+    assert rows["seconds"] == "64, of which 60 at the gate, where it failed"
+
+
+def test_the_host_that_was_longest_at_a_phase_counts():
+    hosts = {"web1": facts(build={"failed": True, "seconds": 30.0}), "web2": facts()}
+    assert "31 to build and check, where it failed, 2 to migrate" in text(failed(run(hosts=hosts), GATE))["seconds"]
 
 
 def test_a_failed_restore_does_not_say_what_serves():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
             absent=given["absent"],
             lost=[host for host, facts in hosts.items() if any(one.get("unreachable") for one in facts.values())],
             backup=given["backup"],
+            effects=_effects(hosts),
         )
         result["_ansible_verbose_always"] = True  # printed as debug prints a list
         if given["failed"]:
@@ -86,6 +88,25 @@ def _since(hosts: Mapping[str, Mapping[str, Any]]) -> float:
         if "began" in facts.get(name, {})
     ]
     return time.time() - min(begun) if begun else 0
+
+
+def _effects(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """What the files of the migrations that were applied say of them, as far as they are the project's own."""
+    applied = {name for facts in hosts.values() for name in facts.get("build", {}).get("pending", [])}
+    archive = next((facts["plan"]["archive"] for facts in hosts.values() if "archive" in facts.get("plan", {})), "")
+    if not (applied and archive):
+        return {}
+    # Most runs migrate nothing.
+    import tarfile
+
+    from ansible_collections.switchyard.django.plugins.module_utils import migration_files, source_history
+
+    try:
+        texts = source_history.texts(Path(archive), migration_files.is_wanted)
+    except (OSError, tarfile.TarError):  # another run has tidied up: the deploy went well all the same
+        return {}
+    found = migration_files.read(texts)
+    return {one.called: one.effects for one in found if one.called in applied}
 
 
 def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils import listing, migration_files, run_undo
 from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
 from ansible_collections.switchyard.django.plugins.module_utils.listing import headline, row
 
@@ -43,6 +43,7 @@ class Run:
     :param lost: the hosts that can't be reached any more
     :param seconds: how long it took; 0 where that is not known
     :param backup: whose data a restore brought back
+    :param effects: what the files of migrations that were applied say of each, by its name
     """
 
     site: str
@@ -55,6 +56,7 @@ class Run:
     absent: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     backup: str = ""
+    effects: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
     def of(self, name: str) -> dict[str, Any]:
         """What one kind of module returned, by host, where it ran and did not fail."""
@@ -140,7 +142,7 @@ def done(run: Run) -> list[str]:
     lines += row("migrations", migrations(run))
     lines += row("seconds", seconds(run))
     lines += row("beside", _beside(run), BESIDE)
-    return [*lines, NOTHING_CHANGED] if run.check else lines + undo(run, sources, moved)
+    return [*lines, NOTHING_CHANGED] if run.check else lines + run_undo.undo(run, sources, moved)
 
 
 def _hosts(run: Run, moved: list[str]) -> str:
@@ -170,8 +172,8 @@ def gate(run: Run) -> str:
 
 def migrations(run: Run) -> str:
     """What became of the database; empty where nobody looked at it."""
-    applied = _applied(run)
-    saved = _saved(run)
+    applied = run_undo.applied(run)
+    saved = run_undo.saved(run)
     kept = f"; the data as it was before is saved as {saved}" if saved else ""
     if run.of("migrated"):
         return f"{listing.some(applied)} applied{kept}"
@@ -180,14 +182,23 @@ def migrations(run: Run) -> str:
         return f"{listing.some(left)} undone"
     if left:
         many = listing.count(len(left), "migration")
-        return f"{many} that it does not know stay{'s' if len(left) == 1 else ''} applied: {listing.some(left)}"
+        said = f"{many} that it does not know stay{'s' if len(left) == 1 else ''} applied: {listing.some(left)}"
+        return said + _with_them(run)
     if run.operation == "restore":
         return f"as in {run.backup}, whose data {'would be' if run.check else 'is'} back{kept}"
     return "none to apply" if run.of("build") else ""
 
 
-def _applied(run: Run) -> list[str]:
-    return list(dict.fromkeys(name for one in run.of("build").values() for name in one.get("pending", [])))
+def _with_them(run: Run) -> str:
+    """What a rollback's release can't do with the migrations that stay; a check says how they would be undone."""
+    effects: Mapping[str, Iterable[str]] = next(
+        (one["effects"] for one in run.of("rollback").values() if one.get("effects")), {}
+    )
+    harm, stuck = migration_files.told(effects), migration_files.one_way(effects)
+    said = f"; with that the release {harm}" if harm else ""
+    if stuck:
+        return f"{said}; no way back: {listing.some(stuck)}"
+    return said + ("; rollback_migrations=reverse would undo it" if run.check else "")
 
 
 PHASES = {
@@ -239,37 +250,6 @@ def _beside(run: Run) -> str:
     return "; ".join(
         note if len(hosts) == len(run.moves) else f"{note} ({listing.some(hosts)})" for note, hosts in notes.items()
     )
-
-
-def undo(run: Run, sources: Mapping[str, str], moved: list[str]) -> list[str]:
-    """The command that takes it back; nothing where nothing has moved."""
-    if run.operation == "restore":
-        saved = _saved(run)
-        if not saved:
-            return row("undo", "not possible: the data as it was before was not saved (restore_save)")
-        return listing.command("undo", "", run.commands.of("restore", restore_backup=saved))
-    if not moved:
-        return []
-    back = {sources[host] for host in moved}
-    if back == {""}:
-        return listing.command(
-            "undo", "there is no release before it; this takes the site off:", run.commands.of("remove")
-        )
-    if run.of("reversed"):
-        return listing.command(
-            "undo", "this applies the migrations again:", run.commands.of("site", release_retry="true")
-        )
-    if len(back) > 1:
-        said = (
-            f"the hosts had different releases before: {listing.some(sorted(back - {''}))}. Name the one that is meant:"
-        )
-        return listing.command("undo", said, run.commands.of("rollback", rollback_to="…"))
-    return listing.command("undo", "", run.commands.of("rollback", rollback_to=back.pop()))
-
-
-def _saved(run: Run) -> str:
-    """The backup that was made in this run."""
-    return next((one["name"] for one in run.of("saved").values() if one.get("name")), "")
 
 
 # --- what went wrong -------------------------------------------------------------------------------------------------
@@ -360,6 +340,6 @@ def _left(run: Run) -> str:
         )
     if not run.of("migrated"):
         return ""
-    saved, applied = _saved(run), _applied(run)
+    saved, applied = run_undo.saved(run), run_undo.applied(run)
     way = f"; the data as it was before: {run.commands.of('restore', restore_backup=saved)}" if saved else ""
     return f"{listing.some(applied)} applied, and still there{way}"

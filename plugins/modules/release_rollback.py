@@ -116,6 +116,10 @@ left:
   type: list
   elements: str
   returned: success
+effects:
+  description: What the files of the live release say of these migrations, by their names; only of the project's own.
+  type: dict
+  returned: success
 outcome:
   description: What M(switchyard.django.cutover) would return, where the traffic was moved; else empty.
   type: dict
@@ -197,7 +201,7 @@ def main() -> None:
     except rollback.RollbackError as problem:
         if module.params["alone"]:
             module.fail_json(msg=f"{layout.site}: {problem}", **beside, **begun)
-        nothing = {"release": "", "left": [], "gate": {}, "reversal": {}, "outcome": {}}
+        nothing = {"release": "", "left": [], "effects": {}, "gate": {}, "reversal": {}, "outcome": {}}
         result = {"changed": False, **nothing, "problem": str(problem)}
     except (OSError, subprocess.CalledProcessError, units.StillAtWorkError, host_program.ProgramError) as problem:
         module.fail_json(
@@ -216,6 +220,7 @@ def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
     told = {
         "release": target,
         "left": [f"{app}.{name}" for app, names in left.items() for name in names],
+        "effects": rollback.effects(layout, left),
         "gate": {},
         "reversal": asdict(reversal) if reversal else {},
         "outcome": {},

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import tarfile
 import time
 
 import pytest
@@ -53,6 +54,22 @@ def test_what_the_hosts_know_is_put_together(summary):
         "-i web1, switchyard.django.rollback -e site_name=shop -e rollback_to=old --limit web1"
     )
     assert (result["_ansible_verbose_always"], "failed" in result) == (True, False)
+
+
+def test_the_undo_knows_what_the_files_of_the_migrations_say(summary, tmp_path):
+    archive, source = tmp_path / "new.tar.gz", tmp_path / "0002_pinned.py"
+    operation = 'AddField("pin", "at", IntegerField(default=1))'
+    source.write_text(f"class Migration:\n    operations = [{operation}]\n")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "board/migrations/0002_pinned.py")
+    host = {"__move": MOVED, "__plan": {"archive": str(archive)}, "__build": {"pending": ["board.0002_pinned"]}}
+    host["__migrated"] = {"changed": True}
+    results = {"plan": "__plan", "move": "__move", "build": "__build", "migrated": "__migrated"}
+    said = "undo          board.0002_pinned stays applied, and the release before can't add rows:"
+    assert said in summary({"web1": host}, arguments={"results": results})["msg"]
+    archive.unlink()
+    lines = summary({"web1": host}, arguments={"results": results})["msg"]
+    assert "undo          board.0002_pinned stays applied:" in lines
 
 
 def failed(message, task="The task", once=False, **more):

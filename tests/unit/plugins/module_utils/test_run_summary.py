@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils import listing, migration_files
 from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
 from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Failure, Run, cause, done, failed
 
@@ -82,9 +82,30 @@ def test_a_deploy():
         "migrations    cargo.0002 applied",
         "seconds       31, of which 12 to prepare, 8 to build and check, 2 to migrate, 3 at the gate, 1 to",
         "              move",
-        "undo",
+        "undo          cargo.0002 stays applied:",
         f"  {BACK[14:]}",
+        "              this undoes it as well; what came into new columns and tables is lost:",
+        f"  {BACK[14:]} -e rollback_migrations=reverse",
     ]
+
+
+def test_the_undo_says_what_breaks_with_the_migrations_that_stay():
+    effects = {"cargo.0002": (f"AddField crate.x {migration_files.DEMANDED}; {migration_files.MOMENT}",)}
+    lines = done(run(effects=effects))
+    assert "undo          cargo.0002 stays applied, and the release before can't add rows:" in lines
+    assert lines[-1].endswith(f"-e rollback_to={OLD} -e rollback_migrations=reverse")
+
+
+def test_migrations_without_a_way_back_offer_none():
+    effects = {"cargo.0002": (f"RunPython {migration_files.ONE_WAY}",)}
+    lines = done(run(effects=effects))
+    assert lines[-2] == "undo          cargo.0002 stays applied; no way back: cargo.0002"
+    assert lines[-1] == f"  {BACK[14:]}"
+
+
+def test_without_migrations_the_undo_is_the_command_alone():
+    rows = text(done(run(hosts={"web1": facts(migrated={"skipped": True}, build={"pending": []})})))
+    assert rows["undo"] == BACK[14:]
 
 
 def test_a_first_deploy():
@@ -191,6 +212,17 @@ def test_a_rollback_of_one_host():
     assert rows["seconds"] == "4, of which 2 at the gate, 1 to move"
     assert rows["gate"].startswith("/health/ answered 3 times in a row, a WebSocket opened at /ws/")
     assert rows["undo"].endswith(f"-e rollback_to={NEW}")
+
+
+def test_a_rollback_says_what_its_release_can_not_do():
+    effects = {"cargo.0002": [f"RemoveField crate.x {migration_files.GONE}"]}
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=effects)})))
+    assert rows["migrations"].endswith("stays applied: cargo.0002; with that the release misses what it removed")
+    stuck = {"cargo.0002": [f"RunSQL {migration_files.ONE_WAY}"]}
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=stuck)}, check=True))[:-1])
+    assert rows["migrations"].endswith("stays applied: cargo.0002; no way back: cargo.0002")
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=effects)}, check=True))[:-1])
+    assert rows["migrations"].endswith("misses what it removed; rollback_migrations=reverse would undo it")
 
 
 def test_a_rollback_of_several_hosts():

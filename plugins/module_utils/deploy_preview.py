@@ -56,7 +56,7 @@ def preview(run: Run, sources: Sources) -> list[str]:
         said = f"{run.site}: {run_summary.described(run, run.release)} is live already"
         if not beside:
             return headline(f"{said}; nothing would change{_services(run)}")
-        return headline(said) + row("would change", beside)
+        return [*headline(said), *row("would change", beside), run_summary.NOTHING_CHANGED]
     live = _manifest(states, here)
     lines = headline(f"{run.site}: {_whither(run, states, live, wanted)}")
     lines += row("hosts", _hosts(run, states, here))

@@ -145,7 +145,8 @@ def test_what_the_roles_of_services_would_do_is_not_claimed():
 def test_the_edge_alone_would_change():
     diff = [{"after_header": "/etc/nginx/sites-enabled/shop.conf"}]
     one = facts(state(NEW, certificate={"due": "it ends soon"}), diff=diff, notes=["closed"])
-    first, *others = preview(run(one), Sources())
+    first, *others, last = preview(run(one), Sources())
+    assert last == "Nothing was changed: this was a check."
     assert first == f"shop: {NEW} (wsgi by gunicorn, commit 111111111111) is live already"
     assert " ".join(line[14:] for line in others) == (
         "the certificate: it ends soon; what nginx does for the site: /etc/nginx/sites-enabled/shop.conf; closed"

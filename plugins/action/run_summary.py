@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -157,5 +158,8 @@ def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 def _preview(run: Run, requirements: str) -> list[str]:
     # Ansible starts a process for each task: what is needed in check mode alone is read then.
     from ansible_collections.switchyard.django.plugins.module_utils import deploy_preview
+    from ansible_collections.switchyard.django.plugins.plugin_utils import markers
 
-    return deploy_preview.preview(run, deploy_preview.sources(run, requirements))
+    python = next(iter(run.of("release").values()))["wanted"]["manifest"]["python"]
+    holds = functools.partial(markers.holds, python=python)
+    return deploy_preview.preview(run, deploy_preview.sources(run, requirements, holds))

@@ -50,7 +50,7 @@ def state(live=OLD, **more):
         "certificate": {"due": ""},
         "resources": {"cores": 2, "memory": 2048},
         "neighbours": {},
-        "packages": {"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.2"}},
+        "packages": {"live": {"django": [["==5.2.1", ""]]}, "wanted": {"django": [["==5.2.2", ""]]}},
         **more,
     }
 
@@ -81,6 +81,10 @@ def run(*hosts, **changes):
 
 
 SOURCES = Sources(commits=Commits(2, 0, ["222 Two", "111 One"]), migrations=[Migration("cargo", "0001_initial")])
+
+
+def linux(marker):
+    return "win32" not in marker
 
 
 def rows(lines):
@@ -256,7 +260,7 @@ def test_a_live_release_that_knows_no_migrations():
 
 
 def test_the_lock_is_not_made_yet():
-    one = state(lock=None, packages={"live": {"django": "==5.2.1"}, "wanted": {}})
+    one = state(lock=None, packages={"live": {"django": [["==5.2.1", ""]]}, "wanted": {}})
     known = Sources(requirements=({"django": "==5.2.1"}, {"django": "==5.2.2"}))
     found = rows(preview(run(facts(one)), known))
     assert found["dependencies"] == "django 5.2.1 → 5.2.2, by the project's files; the lock is made at the deploy"
@@ -267,8 +271,9 @@ def test_the_lock_is_not_made_yet():
 
 
 def test_the_same_lock():
-    one = state(packages={"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.1"}})
-    assert rows(preview(run(facts(one)), SOURCES))["dependencies"] == "the same, by the locks"
+    django, elsewhere = [["==5.2.1", ""]], [["==0.4.6", "sys_platform == 'win32'"]]
+    one = state(packages={"live": {"django": django}, "wanted": {"django": django, "colorama": elsewhere}})
+    assert rows(preview(run(facts(one)), Sources(holds=linux)))["dependencies"] == "the same, by the locks"
 
 
 def test_the_host_with_the_least_room_is_named():
@@ -315,13 +320,30 @@ def test_the_controller_reads_both_sources(archives):
         "commit": None,
         "requirements": {"kind": "requirements", "files": {"requirements.txt": "django==5.2.2\n"}},
     }
-    found = sources(run(one), "")
+    found = sources(run(one), "", linux)
     assert found == Sources(
         is_folder=True,
         migrations=[Migration("cargo", "0001_initial")],
         requirements=({"django": "==5.2.1"}, {"django": "==5.2.2"}),
+        holds=linux,
     )
     (new.parent / "old.tar.gz").unlink()
-    assert sources(run(one), "").requirements is None
+    assert sources(run(one), "", linux).requirements is None
     archives("old")
-    assert sources(run(one), "elsewhere.txt").requirements is None
+    assert sources(run(one), "elsewhere.txt", linux).requirements is None
+
+
+def test_of_a_lock_and_ranges_what_is_declared_is_compared_alone(archives):
+    archives("old", **{"requirements.txt": "asgiref==3.8\ndjango==5.2.1\npsycopg-binary==3.2\n"})
+    ranges = "django>=5.2,<6\nredis\ntzdata; sys_platform == 'win32'\n"
+    new = archives("new", **{"requirements.txt": ranges})
+    one = copy.deepcopy(facts(state(lock=None, packages={"live": {}, "wanted": {}})))
+    wanted = {"kind": "requirements", "files": {"requirements.txt": ranges}}
+    one["plan"] |= {"archive": str(new), "clone": "", "commit": None, "requirements": wanted}
+    said = rows(preview(run(one), sources(run(one), "", linux)))["dependencies"]
+    assert said == (
+        "+redis, django 5.2.1 → >=5.2,<6, by the project's files, of which one is a lock and the other is not: what is "
+        "declared directly is compared alone; the lock is made at the deploy"
+    )
+    one["plan"]["requirements"] = {"kind": "group:main", "files": {"pyproject.toml": "[dependency-groups]\n"}}
+    assert rows(preview(run(one), sources(run(one), "", linux)))["dependencies"].startswith("not known from here")

@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
                 "results": {"type": "dict", "required": True},
                 "requirements": {"type": "str", "default": ""},
                 "backup": {"type": "str", "default": ""},
+                "reason": {"type": "str", "default": ""},
                 "failed": {"type": "bool", "default": False},
             }
         )
@@ -52,6 +53,7 @@ class ActionModule(ActionBase):
             absent=given["absent"],
             lost=[host for host, facts in hosts.items() if any(one.get("unreachable") for one in facts.values())],
             backup=given["backup"],
+            reason=given["reason"],
             effects=_effects(hosts),
         )
         result["_ansible_verbose_always"] = True  # printed as debug prints a list

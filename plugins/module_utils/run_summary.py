@@ -43,6 +43,7 @@ class Run:
     :param lost: the hosts that can't be reached any more
     :param seconds: how long it took; 0 where that is not known
     :param backup: whose data a restore brought back
+    :param reason: why it was done, in the user's own words
     :param effects: what the files of migrations that were applied say of each, by its name
     """
 
@@ -56,6 +57,7 @@ class Run:
     absent: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     backup: str = ""
+    reason: str = ""
     effects: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
     def of(self, name: str) -> dict[str, Any]:
@@ -136,6 +138,7 @@ def done(run: Run) -> list[str]:
         lines += row(
             "before", grouped(run, {host: sources[host] for host in moved}, "nothing: it is the first release")
         )
+    lines += row("reason", run.reason if moved and run.operation == "rollback" else "", BESIDE)
     lines += row("hosts", _hosts(run, moved))
     if moved and not run.check:
         lines += row("gate", gate(run))

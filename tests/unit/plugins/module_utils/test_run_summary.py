@@ -225,6 +225,13 @@ def test_a_rollback_says_what_its_release_can_not_do():
     assert rows["migrations"].endswith("misses what it removed; rollback_migrations=reverse would undo it")
 
 
+def test_a_rollback_says_why():
+    lines = done(run("rollback", OLD, {"web1": went_back()}, reason="the checkout is broken"))
+    assert text(lines)["reason"] == "the checkout is broken"
+    assert "reason" not in text(done(run("rollback", OLD, {"web1": went_back()})))
+    assert "reason" not in text(done(run(reason="not of a deploy")))
+
+
 def test_a_rollback_of_several_hosts():
     one = {**went_back(outcome={}), "move": moved(NEW, OLD)}
     assert text(done(run("rollback", OLD, {"web1": one, "web2": one})))["hosts"] == "web1, web2"

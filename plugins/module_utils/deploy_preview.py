@@ -26,6 +26,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.source_history i
 
 # Commits, migrations and packages that are named one by one.
 MOST = 10
+# Kinds of services that are set up, and what is at a URL.
+CALLED = {"postgresql": "PostgreSQL", "redis": "Redis"}
+AT_URL = {"database": "the database", "redis": "Redis"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def preview(run: Run, sources: Sources) -> list[str]:
         for one in sources.commits.subjects if sources.commits else []:
             lines += row("", one, lines=1, indent=2)
         lines += row("environment", _environment(live, next(iter(named.values()))["wanted"]))
+    else:
+        lines += row("services", _placed(run))
     lines += row("build", _build(run, named, here, wanted))
     lines += _migrations(live, wanted, sources)
     lines += row("dependencies", _dependencies(states, here, live, sources))
@@ -263,6 +268,19 @@ def _services(run: Run) -> str:
     services = plan.get("services", {})
     kinds = sorted({one["kind"] for one in services.values() if one and one["kind"] != "url"})
     return f", beside what the tasks above say of {' and '.join(kinds)}" if kinds else ""
+
+
+def _placed(run: Run) -> str:
+    """Where the services of its data would be, of the first deploy."""
+    plan: Mapping[str, Any] = next(iter(run.of("plan").values()), {})
+    said = [
+        f"{AT_URL[name]}, at the URL of site_{name}"
+        if one["kind"] == "url"
+        else f"{CALLED[one['kind']]}, set up on {one['host']} where it is not yet"
+        for name, one in plan.get("services", {}).items()
+        if one
+    ]
+    return "; ".join(said)
 
 
 def _of_nginx(move: Mapping[str, Any]) -> str:

@@ -146,6 +146,17 @@ def test_what_the_roles_of_services_would_do_is_not_claimed():
     assert preview(run(one), Sources())[-1].endswith("nothing would change")
 
 
+def test_a_first_deploy_says_where_its_services_would_be():
+    one = facts(state(None))
+    assert "services" not in rows(preview(run(one), Sources()))
+    one["plan"]["services"] = {"database": {"kind": "postgresql", "host": "db1"}, "redis": {"kind": "url"}}
+    said = "PostgreSQL, set up on db1 where it is not yet; Redis, at the URL of site_redis"
+    assert rows(preview(run(one), Sources()))["services"] == said
+    one = facts(state())
+    one["plan"]["services"] = {"database": {"kind": "postgresql", "host": "db1"}}
+    assert "services" not in rows(preview(run(one), Sources()))
+
+
 def test_the_edge_alone_would_change():
     diff = [{"after_header": "/etc/nginx/sites-enabled/shop.conf"}]
     one = facts(state(NEW, certificate={"due": "it ends soon"}), diff=diff, notes=["closed"])

@@ -345,4 +345,8 @@ def _left(run: Run) -> str:
         return ""
     saved, applied = run_undo.saved(run), run_undo.applied(run)
     way = f"; the data as it was before: {run.commands.of('restore', restore_backup=saved)}" if saved else ""
-    return f"{listing.some(applied)} applied, and still there{way}"
+    harm = migration_files.told(run.effects)
+    said = f"{listing.some(applied)} applied, and still there" + (
+        f"; with that the release before {harm}" if harm else ""
+    )
+    return f"{said}{way}"

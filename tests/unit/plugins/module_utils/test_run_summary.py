@@ -304,6 +304,12 @@ def test_a_failed_gate():
     ]
 
 
+def test_a_failed_gate_says_what_the_live_release_can_not_do_with_the_migrations():
+    effects = {"cargo.0002": (f"AddField crate.x {migration_files.DEMANDED}",)}
+    rows = text(failed(run(hosts={"web1": facts(gate={"failed": True}, move={})}, effects=effects), GATE))
+    assert rows["migrations"] == "cargo.0002 applied, and still there; with that the release before can't add rows"
+
+
 def test_a_failed_gate_of_the_first_release():
     one = facts(live=None, migrated={"failed": True})
     del one["move"]

@@ -145,8 +145,11 @@ def effects(layout: Layout, left: Mapping[str, list[str]]) -> dict[str, tuple[st
     if not (left and live):
         return {}
     code, wanted = layout.code(live), {f"{app}.{name}" for app, name in _pairs(left)}
-    paths = [path for pattern in ("migrations/*.py", "apps.py") for path in code.rglob(pattern) if path.is_file()]
-    texts = {str(path.relative_to(code)): path.read_text("utf-8", "replace") for path in paths}
+    try:
+        paths = [path for pattern in ("migrations/*.py", "apps.py") for path in code.rglob(pattern) if path.is_file()]
+        texts = {str(path.relative_to(code)): path.read_text("utf-8", "replace") for path in paths}
+    except OSError:  # no way back hangs on what is but told
+        return {}
     return {one.called: one.effects for one in migration_files.read(texts) if one.called in wanted}
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -33,6 +35,7 @@ class ActionModule(ActionBase):
                 "results": {"type": "dict", "required": True},
                 "requirements": {"type": "str", "default": ""},
                 "backup": {"type": "str", "default": ""},
+                "reason": {"type": "str", "default": ""},
                 "failed": {"type": "bool", "default": False},
             }
         )
@@ -50,6 +53,8 @@ class ActionModule(ActionBase):
             absent=given["absent"],
             lost=[host for host, facts in hosts.items() if any(one.get("unreachable") for one in facts.values())],
             backup=given["backup"],
+            reason=given["reason"],
+            effects=_effects(hosts),
         )
         result["_ansible_verbose_always"] = True  # printed as debug prints a list
         if given["failed"]:
@@ -88,21 +93,61 @@ def _since(hosts: Mapping[str, Mapping[str, Any]]) -> float:
     return time.time() - min(begun) if begun else 0
 
 
-def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:
-    """Why the run ended: the failure that this host has met last, or else those of the others.
+def _effects(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """What the files of the migrations that were applied say of them, as far as they are the project's own."""
+    applied = {name for facts in hosts.values() for name in facts.get("build", {}).get("pending", [])}
+    archive = next((facts["plan"]["archive"] for facts in hosts.values() if "archive" in facts.get("plan", {})), "")
+    if not (applied and archive):
+        return {}
+    # Most runs migrate nothing.
+    import tarfile
 
-    What was rescued before is still known of other hosts. The failure that followed from it is of the first host, where
-    tasks run that run once.
+    from ansible_collections.switchyard.django.plugins.module_utils import migration_files, source_history
+
+    try:
+        texts = source_history.texts(Path(archive), migration_files.is_wanted)
+    except (OSError, tarfile.TarError):  # another run has tidied up: the deploy went well all the same
+        return {}
+    found = migration_files.read(texts)
+    return {one.called: one.effects for one in found if one.called in applied}
+
+
+def _failures(variables: Mapping[str, Any], hosts: list[str]) -> list[Failure]:
+    """Why the run ended, on all hosts that failed at the same task; of what is judged once for all, on none of them.
+
+    What was rescued before is still known of a host. What this host has met last is what ended the run, or else, where
+    it has met nothing, what the others have.
     """
-    if "ansible_failed_result" in variables:
-        hosts = [variables["inventory_hostname"]]
-    found = []
-    for host in hosts:
-        known = variables["hostvars"].raw_get(host)  # a task has templates, which mean nothing here
-        result, task = known.get("ansible_failed_result"), known.get("ansible_failed_task")
-        if result:
-            found.append(Failure(host, (task or {}).get("name", ""), _message(result, task or {})))
-    return found
+    known = {
+        host: variables["hostvars"].raw_get(host) for host in hosts
+    }  # a task has templates: they mean nothing here
+    met = {host: one for host, one in known.items() if one.get("ansible_failed_result")}
+    if not met:
+        return []
+    here = variables["inventory_hostname"]
+    last = met[here if here in met else next(iter(met))]
+    if _task(last).get("run_once"):
+        return [_failure("", last)]
+    return [_failure(host, one) for host, one in met.items() if _identity(one) == _identity(last)]
+
+
+def _failure(host: str, known: Mapping[str, Any]) -> Failure:
+    task, result = _task(known), known["ansible_failed_result"]
+    return Failure(_delegated(result) or host, task.get("name", ""), _message(result, task))
+
+
+def _task(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return known.get("ansible_failed_task") or {}
+
+
+def _identity(known: Mapping[str, Any]) -> Any:
+    return _task(known).get("uuid") or _task(known).get("name")
+
+
+def _delegated(result: Mapping[str, Any]) -> str:
+    """The host that a task was delegated to, if any; the controller is none."""
+    host = (result.get("_ansible_delegated_vars") or {}).get("ansible_delegated_host") or ""
+    return "" if host == "localhost" else str(host)
 
 
 def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:
@@ -115,5 +160,8 @@ def _message(result: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 def _preview(run: Run, requirements: str) -> list[str]:
     # Ansible starts a process for each task: what is needed in check mode alone is read then.
     from ansible_collections.switchyard.django.plugins.module_utils import deploy_preview
+    from ansible_collections.switchyard.django.plugins.plugin_utils import markers
 
-    return deploy_preview.preview(run, deploy_preview.sources(run, requirements))
+    python = next(iter(run.of("release").values()))["wanted"]["manifest"]["python"]
+    holds = functools.partial(markers.holds, python=python)
+    return deploy_preview.preview(run, deploy_preview.sources(run, requirements, holds))

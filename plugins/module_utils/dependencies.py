@@ -6,33 +6,78 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-NAMED = re.compile(r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?P<wanted>[^;#]*?)\s*(?:[;#].*)?")
+NAMED = re.compile(
+    r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?P<wanted>[^;#]*?)\s*"
+    r"(?:;(?P<marker>[^#]*))?(?:#.*)?"
+)
 # uv writes its lock by itself, and always like this.
 IN_UV_LOCK = re.compile(r'^\[\[package\]\]\nname = "(?P<name>[^"]+)"\nversion = "(?P<version>[^"]+)"', re.MULTILINE)
+# What the project asks for itself; the block ends with an empty line.
+ASKED_IN_UV_LOCK = re.compile(r"^requires-dist = \[(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
-def named(text: str) -> dict[str, str]:
-    """What requirements, or a lock in their form, say of each package: name -> versions, such as ==5.2."""
-    found = {}
+# A package's versions, such as ==5.2, and the marker that says where they count; it may be named for several places.
+Named = Mapping[str, Sequence[Sequence[str]]]
+Holds = Callable[[str], bool]
+
+
+def named(text: str) -> dict[str, list[list[str]]]:
+    """What requirements, or a lock in their form, say of each package: name -> [[versions, marker]]."""
+    found: dict[str, list[list[str]]] = {}
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
         head = re.split(r"\s+--hash|\s+#", line.strip())[0]
         match = None if head.startswith(("#", "-")) else NAMED.fullmatch(head)
         if match:
-            found[re.sub(r"[-_.]+", "-", match["name"]).lower()] = match["wanted"].replace(" ", "")
+            one = [match["wanted"].replace(" ", ""), (match["marker"] or "").strip()]
+            found.setdefault(_normal(match["name"]), []).append(one)
     return found
 
 
-def of_project(kind: str, files: Mapping[str, str]) -> dict[str, str]:
+def everywhere(_marker: str) -> bool:
+    """Whether a marker holds, where nobody knows better."""
+    return True
+
+
+def fitting(found: Named, holds: Holds) -> dict[str, str]:
+    """What counts on a host: name -> versions.
+
+    :param holds: whether a marker is true there
+    """
+    return {name: wanted for name, each in found.items() for wanted, marker in each if not marker or holds(marker)}
+
+
+def of_project(kind: str, files: Mapping[str, str], holds: Holds) -> dict[str, str]:
     """What a project's own files say, as `requirements.find` has found them."""
     if kind == "uv":
         return {match["name"]: f"=={match['version']}" for match in IN_UV_LOCK.finditer(files["uv.lock"])}
     found: dict[str, str] = {}
     for name, text in files.items():
         if not name.endswith(".toml"):
-            found.update(named(text))
+            found.update(fitting(named(text), holds))
     return found
+
+
+def is_lock(kind: str, files: Mapping[str, str]) -> bool:
+    """Whether the files name one version of each package, and so those that nobody has asked for as well."""
+    said = [one[0] for text in files.values() for each in named(text).values() for one in each]
+    return kind == "uv" or (kind == "requirements" and all(one.startswith("==") and "," not in one for one in said))
+
+
+def declared(kind: str, files: Mapping[str, str], holds: Holds) -> set[str]:
+    """The packages that a project asks for itself. A lock that is written as requirements does not say it."""
+    if kind != "uv":
+        return set() if is_lock(kind, files) else set(of_project(kind, files, holds))
+    return {
+        name
+        for block in ASKED_IN_UV_LOCK.findall(files["uv.lock"])
+        for name in re.findall(r'{ name = "([^"]+)"', block)
+    }
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -26,6 +26,9 @@ from ansible_collections.switchyard.django.plugins.module_utils.source_history i
 
 # Commits, migrations and packages that are named one by one.
 MOST = 10
+# Kinds of services that are set up, and what is at a URL.
+CALLED = {"postgresql": "PostgreSQL", "redis": "Redis"}
+AT_URL = {"database": "the database", "redis": "Redis"}
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,17 @@ class Sources:
     :param migrations: those of the new source
     :param requirements: what the files of the live one and of the new one say of each package; None where those of the
         live one are not on this machine
+    :param declared_alone: whether that is of the packages alone that a project asks for itself, for one side is a lock
+        and the other is not
+    :param holds: whether an environment marker is true on the hosts
     """
 
     commits: Commits | None = None
     is_folder: bool = False
     migrations: list[migration_files.Migration] = field(default_factory=list)
     requirements: tuple[Mapping[str, str], Mapping[str, str]] | None = None
+    declared_alone: bool = False
+    holds: dependencies.Holds = dependencies.everywhere
 
 
 def preview(run: Run, sources: Sources) -> list[str]:
@@ -56,7 +64,7 @@ def preview(run: Run, sources: Sources) -> list[str]:
         said = f"{run.site}: {run_summary.described(run, run.release)} is live already"
         if not beside:
             return headline(f"{said}; nothing would change{_services(run)}")
-        return headline(said) + row("would change", beside)
+        return [*headline(said), *row("would change", beside), run_summary.NOTHING_CHANGED]
     live = _manifest(states, here)
     lines = headline(f"{run.site}: {_whither(run, states, live, wanted)}")
     lines += row("hosts", _hosts(run, states, here))
@@ -67,6 +75,8 @@ def preview(run: Run, sources: Sources) -> list[str]:
         for one in sources.commits.subjects if sources.commits else []:
             lines += row("", one, lines=1, indent=2)
         lines += row("environment", _environment(live, next(iter(named.values()))["wanted"]))
+    else:
+        lines += row("services", _placed(run))
     lines += row("build", _build(run, named, here, wanted))
     lines += _migrations(live, wanted, sources)
     lines += row("dependencies", _dependencies(states, here, live, sources))
@@ -189,16 +199,20 @@ def _dependencies(states: Mapping[str, Any], here: list[str], live: Mapping[str,
         return "resolved and installed at the deploy"
     locks = [states[host].get("packages") or {} for host in states]
     resolved = next((one["wanted"] for one in locks if one.get("wanted")), None)
-    of_live: Mapping[str, str] = next(
+    of_live: dependencies.Named = next(
         (states[host]["packages"]["live"] for host in states if host in here and states[host]["live"]), {}
     )
     if resolved is not None and of_live:
-        found = dependencies.differences(of_live, resolved)
+        before, after = (dependencies.fitting(one, sources.holds) for one in (of_live, resolved))
+        found = dependencies.differences(before, after)
         return f"{_some(found)}, by the locks" if found else "the same, by the locks"
     if sources.requirements:
         found = dependencies.differences(*sources.requirements)
-        return f"{_some(found) if found else 'the same'}, by the project's files; the lock is made at the deploy"
-    return "not known from here: the lock is made at the deploy, and the live release's files are not on this machine"
+        by = "by the project's files"
+        if sources.declared_alone:
+            by += ", of which one is a lock and the other is not: what is declared directly is compared alone"
+        return f"{_some(found) if found else 'the same'}, {by}; the lock is made at the deploy"
+    return "not known from here: the lock is made at the deploy, and this machine can't compare the project's files"
 
 
 def _some(found: list[str]) -> str:
@@ -256,6 +270,19 @@ def _services(run: Run) -> str:
     return f", beside what the tasks above say of {' and '.join(kinds)}" if kinds else ""
 
 
+def _placed(run: Run) -> str:
+    """Where the services of its data would be, of the first deploy."""
+    plan: Mapping[str, Any] = next(iter(run.of("plan").values()), {})
+    said = [
+        f"{AT_URL[name]}, at the URL of site_{name}"
+        if one["kind"] == "url"
+        else f"{CALLED[one['kind']]}, set up on {one['host']} where it is not yet"
+        for name, one in plan.get("services", {}).items()
+        if one
+    ]
+    return "; ".join(said)
+
+
 def _of_nginx(move: Mapping[str, Any]) -> str:
     """What the cutover would change beside the pointer."""
     changed = [one["after_header"] for one in move.get("diff", []) if not one["after_header"].endswith("/current")]
@@ -265,32 +292,46 @@ def _of_nginx(move: Mapping[str, Any]) -> str:
 # --- the sources -----------------------------------------------------------------------------------------------------
 
 
-def sources(run: Run, site_requirements: str) -> Sources:
-    """What the controller knows of both, in its clone and its archives."""
+def sources(run: Run, site_requirements: str, holds: dependencies.Holds) -> Sources:
+    """What the controller knows of both, in its clone and its archives.
+
+    :param holds: whether an environment marker is true on the hosts
+    """
     plan = next(iter(run.of("plan").values()))
     states = {host: one["state"] for host, one in run.of("read").items()}
     live = _manifest(states, list(states))
     archive = Path(plan["archive"])
     clone, commit = plan.get("clone"), live.get("commit")
     texts = source_history.texts(archive, migration_files.is_wanted)
+    old = archive.with_name(f"{live.get('archive')}.tar.gz")
+    said, declared_alone = _requirements(old, plan, site_requirements, holds)
     return Sources(
         commits=source_history.commits(Path(clone), commit, plan["commit"], MOST) if clone and commit else None,
         is_folder=not clone,
         migrations=migration_files.read(texts),
-        requirements=_requirements(archive.with_name(f"{live.get('archive')}.tar.gz"), plan, site_requirements),
+        requirements=said,
+        declared_alone=declared_alone,
+        holds=holds,
     )
 
 
 def _requirements(
-    archive: Path, plan: Mapping[str, Any], site_requirements: str
-) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
-    """What the project's files say, in the live release and now."""
+    archive: Path, plan: Mapping[str, Any], site_requirements: str, holds: dependencies.Holds
+) -> tuple[tuple[Mapping[str, str], Mapping[str, str]] | None, bool]:
+    """What the project's files say, in the live release and now, and whether that is of what is declared alone."""
     if not archive.exists():
-        return None
+        return None, False
     before = source.opened(archive)
     try:
         found = requirements.find(site_requirements, before.files, before.read)
     except (requirements.RequirementsError, source.SourceError):
-        return None
+        return None, False
     now = plan["requirements"]
-    return dependencies.of_project(found.kind, found.files), dependencies.of_project(now["kind"], now["files"])
+    sides: list[tuple[str, Mapping[str, str]]] = [(found.kind, found.files), (now["kind"], now["files"])]
+    if any(kind.startswith("group:") for kind, _files in sides):  # in a pyproject.toml, which nobody reads here
+        return None, False
+    old, new = (dependencies.of_project(kind, files, holds) for kind, files in sides)
+    if dependencies.is_lock(*sides[0]) == dependencies.is_lock(*sides[1]):
+        return (old, new), False
+    names = {name for kind, files in sides for name in dependencies.declared(kind, files, holds)}
+    return ({name: old[name] for name in names & set(old)}, {name: new[name] for name in names & set(new)}), True

@@ -31,6 +31,10 @@ RENAMED = "the live release knows the old name alone until the cutover"
 DEMANDED = "NOT NULL without db_default: the live release can't add rows until the cutover"
 
 
+# What is left of that for a release that doesn't know the migration, once another was live.
+AFTERWARDS = {DEMANDED: "can't add rows", GONE: "misses what it removed", RENAMED: "knows the old name alone"}
+
+
 @dataclass(frozen=True)
 class Migration:
     """What a file says of itself.
@@ -85,6 +89,26 @@ def missing(migrations: Iterable[Migration], known: Mapping[str, Iterable[str]])
     apps = {one.app for one in migrations}
     here = {one.called for one in migrations} | {name for one in migrations for name in one.replaces}
     return [f"{app}.{name}" for app in sorted(apps & set(known)) for name in known[app] if f"{app}.{name}" not in here]
+
+
+def told(effects: Mapping[str, Iterable[str]]) -> str:
+    """What a release can't do that doesn't know these migrations, which stay applied; empty where nothing is known.
+
+    :param effects: those of each migration, by its name
+    """
+    broken: dict[str, list[str]] = {}
+    for name, each in effects.items():
+        for effect, said in AFTERWARDS.items():
+            if any(effect in one for one in each):
+                broken.setdefault(said, []).append(name)
+    return ", ".join(
+        said if len(effects) == 1 else f"{said} (for {' and '.join(names)})" for said, names in broken.items()
+    )
+
+
+def one_way(effects: Mapping[str, Iterable[str]]) -> list[str]:
+    """Which of the migrations have no way back, as far as their files say."""
+    return [name for name, each in effects.items() if any(ONE_WAY in one for one in each)]
 
 
 def _label(text: str, folder: str) -> str:

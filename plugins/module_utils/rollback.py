@@ -17,6 +17,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     django_reversal,
     history,
     masking,
+    migration_files,
     release,
     state,
 )
@@ -136,6 +137,20 @@ def left_applied(layout: Layout, target: str) -> dict[str, list[str]]:
     for app, name in sorted(applied - _pairs(_known(layout).get(target, {}))):
         left.setdefault(app, []).append(name)
     return left
+
+
+def effects(layout: Layout, left: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """What the files of the live release say of these migrations, as far as they are the project's own."""
+    live = state.live_release(layout)
+    if not (left and live):
+        return {}
+    code, wanted = layout.code(live), {f"{app}.{name}" for app, name in _pairs(left)}
+    try:
+        paths = [path for pattern in ("migrations/*.py", "apps.py") for path in code.rglob(pattern) if path.is_file()]
+        texts = {str(path.relative_to(code)): path.read_text("utf-8", "replace") for path in paths}
+    except OSError:  # no way back hangs on what is but told
+        return {}
+    return {one.called: one.effects for one in migration_files.read(texts) if one.called in wanted}
 
 
 def _missing(layout: Layout, target: str) -> list[str]:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils import listing, migration_files, run_undo
 from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
 from ansible_collections.switchyard.django.plugins.module_utils.listing import headline, row
 
@@ -21,7 +21,10 @@ NOTHING_CHANGED = "Nothing was changed: this was a check."
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run ended, in the words of the task that failed."""
+    """Why a run ended, in the words of the task that failed.
+
+    :param host: where it failed; empty for what was judged once for all hosts
+    """
 
     host: str
     task: str
@@ -40,6 +43,8 @@ class Run:
     :param lost: the hosts that can't be reached any more
     :param seconds: how long it took; 0 where that is not known
     :param backup: whose data a restore brought back
+    :param reason: why it was done, in the user's own words
+    :param effects: what the files of migrations that were applied say of each, by its name
     """
 
     site: str
@@ -52,6 +57,8 @@ class Run:
     absent: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     backup: str = ""
+    reason: str = ""
+    effects: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
     def of(self, name: str) -> dict[str, Any]:
         """What one kind of module returned, by host, where it ran and did not fail."""
@@ -131,13 +138,14 @@ def done(run: Run) -> list[str]:
         lines += row(
             "before", grouped(run, {host: sources[host] for host in moved}, "nothing: it is the first release")
         )
+    lines += row("reason", run.reason if moved and run.operation == "rollback" else "", BESIDE)
     lines += row("hosts", _hosts(run, moved))
     if moved and not run.check:
         lines += row("gate", gate(run))
     lines += row("migrations", migrations(run))
     lines += row("seconds", seconds(run))
     lines += row("beside", _beside(run), BESIDE)
-    return [*lines, NOTHING_CHANGED] if run.check else lines + undo(run, sources, moved)
+    return [*lines, NOTHING_CHANGED] if run.check else lines + run_undo.undo(run, sources, moved)
 
 
 def _hosts(run: Run, moved: list[str]) -> str:
@@ -167,8 +175,8 @@ def gate(run: Run) -> str:
 
 def migrations(run: Run) -> str:
     """What became of the database; empty where nobody looked at it."""
-    applied = _applied(run)
-    saved = _saved(run)
+    applied = run_undo.applied(run)
+    saved = run_undo.saved(run)
     kept = f"; the data as it was before is saved as {saved}" if saved else ""
     if run.of("migrated"):
         return f"{listing.some(applied)} applied{kept}"
@@ -177,18 +185,26 @@ def migrations(run: Run) -> str:
         return f"{listing.some(left)} undone"
     if left:
         many = listing.count(len(left), "migration")
-        return f"{many} that it does not know stay{'s' if len(left) == 1 else ''} applied: {listing.some(left)}"
+        said = f"{many} that it does not know stay{'s' if len(left) == 1 else ''} applied: {listing.some(left)}"
+        return said + _with_them(run)
     if run.operation == "restore":
         return f"as in {run.backup}, whose data {'would be' if run.check else 'is'} back{kept}"
     return "none to apply" if run.of("build") else ""
 
 
-def _applied(run: Run) -> list[str]:
-    return list(dict.fromkeys(name for one in run.of("build").values() for name in one.get("pending", [])))
+def _with_them(run: Run) -> str:
+    """What a rollback's release can't do with the migrations that stay; a check says how they would be undone."""
+    effects: Mapping[str, Iterable[str]] = next(
+        (one["effects"] for one in run.of("rollback").values() if one.get("effects")), {}
+    )
+    harm, stuck = migration_files.told(effects), migration_files.one_way(effects)
+    said = f"; with that the release {harm}" if harm else ""
+    if stuck:
+        return f"{said}; no way back: {listing.some(stuck)}"
+    return said + ("; rollback_migrations=reverse would undo it" if run.check else "")
 
 
 PHASES = {
-    "prepare": "to prepare",
     "build": "to build and check",
     "migrate": "to migrate",
     "gate": "at the gate",
@@ -199,33 +215,33 @@ PHASES = {
 def seconds(run: Run) -> str:
     """How long it took, and which part of that each phase, on the slowest of the hosts that were at it at once."""
     named, plans = run.of("release"), run.of("plan")
-    took = {
-        "prepare": max((one["began"] for one in named.values()), default=0)
-        - min((one["began"] for one in plans.values()), default=0)
-        if named and plans
-        else 0,
-        "build": max(
-            (
-                sum(facts[name].get("seconds", 0) for name in ("code", "venv", "build") if name in facts)
-                for facts in run.hosts.values()
-            ),
-            default=0,
-        ),
-        "migrate": max(_seconds(run.of("migrated")), _seconds(run.of("reversed"))),
-        "gate": max(
-            _seconds(run.of("gate")),
-            _seconds({host: one.get("gate") or {} for host, one in run.of("rollback").items()}),
-        ),
-        "move": _seconds(run.moves),
-    }
-    parts = [f"{number:.0f} {PHASES[name]}" for name, number in took.items() if number >= 0.5]
+    parts = []
+    if named and plans:
+        prepared = max(one["began"] for one in named.values()) - min(one["began"] for one in plans.values())
+        parts = [f"{prepared:.0f} to prepare"] if prepared >= 0.5 else []
+    hosts = [_phases(facts) for facts in run.hosts.values()]
+    for phase, said in PHASES.items():
+        results = [host[phase] for host in hosts]
+        took = max((sum(one.get("seconds", 0) for one in each) for each in results), default=0)
+        failed_here = any(one.get("failed") for each in results for one in each)
+        if took >= 0.5:
+            parts.append(f"{took:.0f} {said}" + (", where it failed" if failed_here else ""))
     if not run.seconds:
         return ", ".join(parts)
     return f"{run.seconds:.0f}" + (f", of which {', '.join(parts)}" if parts else "")
 
 
-def _seconds(results: Mapping[str, Any]) -> float:
-    return max((one.get("seconds", 0) for one in results.values()), default=0)
+def _phases(facts: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """What the modules of each phase returned for a host, where they failed as well."""
+    found = {name: facts.get(name) or {} for name in ("code", "venv", "build", "migrated", "reversed", "gate", "move")}
+    back = facts.get("rollback") or {}  # of one host it is a rollback in a single call
+    has_failed = {"failed": back.get("failed", False)}
+    return {
+        "build": [found["code"], found["venv"], found["build"]],
+        "migrate": [found["migrated"], found["reversed"]],
+        "gate": [found["gate"], {**(back.get("gate") or {}), **has_failed}],
+        "move": [found["move"] or back.get("outcome") or {}],
+    }
 
 
 def _beside(run: Run) -> str:
@@ -239,37 +255,6 @@ def _beside(run: Run) -> str:
     )
 
 
-def undo(run: Run, sources: Mapping[str, str], moved: list[str]) -> list[str]:
-    """The command that takes it back; nothing where nothing has moved."""
-    if run.operation == "restore":
-        saved = _saved(run)
-        if not saved:
-            return row("undo", "not possible: the data as it was before was not saved (restore_save)")
-        return listing.command("undo", "", run.commands.of("restore", restore_backup=saved))
-    if not moved:
-        return []
-    back = {sources[host] for host in moved}
-    if back == {""}:
-        return listing.command(
-            "undo", "there is no release before it; this takes the site off:", run.commands.of("remove")
-        )
-    if run.of("reversed"):
-        return listing.command(
-            "undo", "this applies the migrations again:", run.commands.of("site", release_retry="true")
-        )
-    if len(back) > 1:
-        said = (
-            f"the hosts had different releases before: {listing.some(sorted(back - {''}))}. Name the one that is meant:"
-        )
-        return listing.command("undo", said, run.commands.of("rollback", rollback_to="…"))
-    return listing.command("undo", "", run.commands.of("rollback", rollback_to=back.pop()))
-
-
-def _saved(run: Run) -> str:
-    """The backup that was made in this run."""
-    return next((one["name"] for one in run.of("saved").values() if one.get("name")), "")
-
-
 # --- what went wrong -------------------------------------------------------------------------------------------------
 
 
@@ -281,7 +266,10 @@ def cause(run: Run, failures: list[Failure]) -> str:
         said = f"{listing.some(run.lost)} can't be reached"
     why = _first(said).removeprefix(f"{run.site}: ") or "the message above says why"
     is_told = len(run.hosts) == 1 or why.partition(":")[0] in run.hosts
-    where = f" on {listing.some([one.host for one in failures])}" if failures and not is_told else ""
+    hosts = list(dict.fromkeys(one.host for one in failures if one.host))
+    where = f" on {listing.some(hosts)}" if hosts and not is_told else ""
+    if len({_first(one.message) for one in failures}) > 1:
+        why = f"{hosts[0]}: {why}"
     return f"{run.site}: the {noun} failed{where}: {why}"
 
 
@@ -290,6 +278,7 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
     lines = headline(cause(run, failures), CAUSE)
     if failures:
         lines += row("task", failures[0].task)
+    lines += row("hosts", _failed_hosts(run, failures))
     if run.operation != "restore":  # which may have left the site stopped, and says so in its message
         lines += row("live", _live(run))
     if run.release:
@@ -297,6 +286,21 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
     lines += row("migrations", _left(run))
     lines += row("seconds", seconds(run))
     return lines + row("next", "mend what the message above names, and run the same command again")
+
+
+def _failed_hosts(run: Run, failures: list[Failure]) -> str:
+    """Where it failed, with what others say of it where they say something else; the others end with these."""
+    if len(run.hosts) == 1:
+        return next(iter(run.hosts))
+    failed_on = [one.host for one in failures if one.host in run.hosts]
+    others = [host for host in run.hosts if host not in failed_on]
+    if not failed_on:
+        return listing.some(others)
+    said = f"failed on {listing.some(failed_on)}" + (f"; ended with it on {listing.some(others)}" if others else "")
+    for one in failures[1:CAUSE]:
+        if _first(one.message) != _first(failures[0].message):
+            said += f"; {one.host}: {_first(one.message)}"
+    return said
 
 
 def _first(message: str) -> str:
@@ -339,6 +343,10 @@ def _left(run: Run) -> str:
         )
     if not run.of("migrated"):
         return ""
-    saved, applied = _saved(run), _applied(run)
+    saved, applied = run_undo.saved(run), run_undo.applied(run)
     way = f"; the data as it was before: {run.commands.of('restore', restore_backup=saved)}" if saved else ""
-    return f"{listing.some(applied)} applied, and still there{way}"
+    harm = migration_files.told(run.effects)
+    said = f"{listing.some(applied)} applied, and still there" + (
+        f"; with that the release before {harm}" if harm else ""
+    )
+    return f"{said}{way}"

@@ -64,7 +64,8 @@ def check(layout: Layout, plan: cutover.Plan, keep: int) -> dict[str, Any]:
     diff = differences(plan, before)
     removed = retention.superfluous(layout, keep)
     message = f"{plan.release} would be live" if diff else f"{plan.release} is live already"
-    notes = _notes(plan, removed)
+    gone = [f"removes {listing.count(len(removed), 'release')}: {', '.join(removed)}"] if removed else []
+    notes = [*gone, *_notes(plan)]
     return {
         "changed": bool(diff or removed),
         "moved": True,
@@ -103,7 +104,8 @@ def carry_out(layout: Layout, plan: cutover.Plan, keep: int = 0) -> dict[str, An
         except (OSError, subprocess.CalledProcessError, host_program.ProgramError) as problem:
             # The release is live all the same.
             problems = [f"what is no longer needed can't be removed: {problem}"]
-    notes = [*problems, *_notes(plan, removed)]
+    gone = [f"{len(removed)} removed: {', '.join(removed)}"] if removed else []
+    notes = [*problems, *gone, *_notes(plan)]
     return {
         **asdict(outcome),
         "message": "; ".join([outcome.told, *notes]),
@@ -131,9 +133,8 @@ def described(layout: Layout, *releases: str | None) -> dict[str, str]:
     return {name: listing.release(manifest) for name, manifest in known.items() if manifest}
 
 
-def _notes(plan: cutover.Plan, removed: list[str]) -> list[str]:
-    gone = [f"{len(removed)} removed: {', '.join(removed)}"] if removed else []
-    return [*gone, *plan.notes, *_closed(Layout(plan.site), plan)]
+def _notes(plan: cutover.Plan) -> list[str]:
+    return [*plan.notes, *_closed(Layout(plan.site), plan)]
 
 
 def _closed(layout: Layout, plan: cutover.Plan) -> list[str]:

@@ -126,7 +126,7 @@ def main() -> None:
             build.run(layout, wanted, module.params["commands"], variables, module.params["timeout"])
         report = release.inspect(layout, wanted, inspect.getsource(django_inspector), unbuilt)
     except release.ReleaseError as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=str(problem), seconds=stopwatch.seconds())
     allowed = module.params["connections"]
     databases = report.get("connections", {})
     if allowed != "auto":
@@ -139,19 +139,21 @@ def main() -> None:
         report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme, wanted.size
     )
     if verdict.problems:
-        module.fail_json(msg=django_settings.refusal(verdict))
+        module.fail_json(msg=django_settings.refusal(verdict), seconds=stopwatch.seconds())
     if unbuilt:
         release.seal(layout, wanted.release)
     if not whole:
         try:
             release.record(layout, wanted, report)
         except release.ReleaseError as problem:
-            module.fail_json(msg=str(problem))
+            module.fail_json(msg=str(problem), seconds=stopwatch.seconds())
     pending = report["migrations"]["pending"]
     # The gate asks, too; but what is migrated for a release that can't serve stays migrated.
     away = gate.unreached(layout, wanted.release, state.manifest(layout, wanted.release) or {}) if pending else ""
     if away:
-        module.fail_json(msg=f"{away}\nNothing was migrated, and nothing that is live was touched.")
+        module.fail_json(
+            msg=f"{away}\nNothing was migrated, and nothing that is live was touched.", seconds=stopwatch.seconds()
+        )
     unread = database_url_readers.unread(
         str(layout.code(wanted.release)),
         release.variables_in(layout, wanted.environment),

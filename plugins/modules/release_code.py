@@ -80,7 +80,7 @@ def main() -> None:
             else:
                 release.unpack(layout, identifier, Path(module.params["archive"]))
         except release.ReleaseError as problem:
-            module.fail_json(msg=f"site_source can't be unpacked: {problem}")
+            module.fail_json(msg=f"site_source can't be unpacked: {problem}", seconds=stopwatch.seconds())
     module.exit_json(changed=True, path=str(code), seconds=stopwatch.seconds())
 
 

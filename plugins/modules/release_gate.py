@@ -88,7 +88,7 @@ def main() -> None:
     limits = gate.limits_of(module.params["successes"], module.params["deadline"])
     passed = gate.admit(layout, release, manifest, limits)
     if not passed.ok:
-        module.fail_json(msg=f"{passed.message}\n{module.params['remains']}".rstrip())
+        module.fail_json(msg=f"{passed.message}\n{module.params['remains']}".rstrip(), seconds=stopwatch.seconds())
     module.exit_json(
         changed=passed.started,
         started=passed.started,

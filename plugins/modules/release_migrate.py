@@ -65,7 +65,7 @@ def main() -> None:
     try:
         output = release.migrate(Layout(module.params["site"]), module.params["release"], module.params["backup"])
     except (release.ReleaseError, units.StillAtWorkError) as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=str(problem), seconds=stopwatch.seconds())
     module.exit_json(changed=True, output=output, seconds=stopwatch.seconds())
 
 

@@ -36,10 +36,14 @@ undone:
   type: list
   elements: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, rollback, units
+from ansible_collections.switchyard.django.plugins.module_utils import lease, rollback, stopwatch, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -55,8 +59,8 @@ def main() -> None:
     try:
         undone = rollback.reverse(layout, reversal)
     except (rollback.RollbackError, units.StillAtWorkError) as problem:
-        module.fail_json(msg=str(problem))
-    module.exit_json(changed=bool(undone), undone=undone)
+        module.fail_json(msg=str(problem), seconds=stopwatch.seconds())
+    module.exit_json(changed=bool(undone), undone=undone, seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

@@ -116,15 +116,19 @@ left:
   type: list
   elements: str
   returned: success
+effects:
+  description: What the files of the live release say of these migrations, by their names; only of the project's own.
+  type: dict
+  returned: success
 outcome:
   description: What M(switchyard.django.cutover) would return, where the traffic was moved; else empty.
   type: dict
   returned: success
 gate:
   description: What was C(probed), as RV(switchyard.django.release_gate#module:probed), and the C(seconds) until then;
-    empty where the release had nothing to pass.
+    empty where the release had nothing to pass. Of one that did not pass the C(seconds) alone.
   type: dict
-  returned: success
+  returned: success, or when the release did not pass
 described:
   description: The release in the words of a person, and the one that is live, by identifier.
   type: dict
@@ -197,7 +201,7 @@ def main() -> None:
     except rollback.RollbackError as problem:
         if module.params["alone"]:
             module.fail_json(msg=f"{layout.site}: {problem}", **beside, **begun)
-        nothing = {"release": "", "left": [], "gate": {}, "reversal": {}, "outcome": {}}
+        nothing = {"release": "", "left": [], "effects": {}, "gate": {}, "reversal": {}, "outcome": {}}
         result = {"changed": False, **nothing, "problem": str(problem)}
     except (OSError, subprocess.CalledProcessError, units.StillAtWorkError, host_program.ProgramError) as problem:
         module.fail_json(
@@ -216,6 +220,7 @@ def roll_back(module: AnsibleModule, layout: Layout, begun: dict) -> dict:
     told = {
         "release": target,
         "left": [f"{app}.{name}" for app, names in left.items() for name in names],
+        "effects": rollback.effects(layout, left),
         "gate": {},
         "reversal": asdict(reversal) if reversal else {},
         "outcome": {},
@@ -244,7 +249,9 @@ def start(module: AnsibleModule, layout: Layout, target: str, begun: dict) -> ga
     passed = gate.admit(layout, target, state.manifest(layout, target), limits)
     if not passed.ok:
         live = state.live_release(layout)
-        module.fail_json(msg=passed.message, live=live, described=swap.described(layout, live, target), **begun)
+        took = {"seconds": stopwatch.seconds()}
+        described = swap.described(layout, live, target)
+        module.fail_json(msg=passed.message, live=live, described=described, gate=took, **begun)
     return passed
 
 

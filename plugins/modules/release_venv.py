@@ -77,7 +77,10 @@ def main() -> None:
         try:
             locks.install(layout, folder, lock, json.loads(module.params["build_environment"]))
         except locks.LockError as problem:
-            module.fail_json(msg=f"The dependencies can't be installed; nothing that is live was touched:\n{problem}")
+            module.fail_json(
+                msg=f"The dependencies can't be installed; nothing that is live was touched:\n{problem}",
+                seconds=stopwatch.seconds(),
+            )
     module.exit_json(changed=True, path=str(folder), seconds=stopwatch.seconds())
 
 

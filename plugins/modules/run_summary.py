@@ -52,6 +52,10 @@ options:
     description: The backup whose data was brought back.
     type: str
     default: ""
+  reason:
+    description: Why, in the user's own words, the traffic was moved back.
+    type: str
+    default: ""
   failed:
     description: Whether the run has failed.
     type: bool

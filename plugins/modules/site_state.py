@@ -148,8 +148,8 @@ state:
         C(problem), if any.
       type: dict
     packages:
-      description: In check mode, which packages with which versions the lock of the C(live) release has, and the lock
-        that is C(wanted), each empty where there is none.
+      description: In check mode, which packages the lock of the C(live) release has, and the lock that is C(wanted),
+        each empty where there is none; of each package the versions, and the markers that say where they count.
       type: dict
     names_taken:
       description: Which of O(domains) another site of the host has at the same port, and the way out; empty where none.

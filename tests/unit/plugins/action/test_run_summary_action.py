@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import tarfile
 import time
 
 import pytest
@@ -55,10 +56,26 @@ def test_what_the_hosts_know_is_put_together(summary):
     assert (result["_ansible_verbose_always"], "failed" in result) == (True, False)
 
 
-def failed(message, **more):
+def test_the_undo_knows_what_the_files_of_the_migrations_say(summary, tmp_path):
+    archive, source = tmp_path / "new.tar.gz", tmp_path / "0002_pinned.py"
+    operation = 'AddField("pin", "at", IntegerField(default=1))'
+    source.write_text(f"class Migration:\n    operations = [{operation}]\n")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "board/migrations/0002_pinned.py")
+    host = {"__move": MOVED, "__plan": {"archive": str(archive)}, "__build": {"pending": ["board.0002_pinned"]}}
+    host["__migrated"] = {"changed": True}
+    results = {"plan": "__plan", "move": "__move", "build": "__build", "migrated": "__migrated"}
+    said = "undo          board.0002_pinned stays applied, and the release before can't add rows:"
+    assert said in summary({"web1": host}, arguments={"results": results})["msg"]
+    archive.unlink()
+    lines = summary({"web1": host}, arguments={"results": results})["msg"]
+    assert "undo          board.0002_pinned stays applied:" in lines
+
+
+def failed(message, task="The task", once=False, **more):
     return {
         "ansible_failed_result": {"failed": True, "msg": message, **more},
-        "ansible_failed_task": {"name": "The task"},
+        "ansible_failed_task": {"name": task, "uuid": f"of {task}", "run_once": once},
     }
 
 
@@ -71,8 +88,29 @@ def test_a_failure_fails_with_the_cause_first(summary):
 
 
 def test_the_failure_that_followed_from_a_rescue_counts(summary):
-    hosts = {"web1": failed("web2: the story"), "web2": failed("what was rescued")}
-    assert "the story" in summary(hosts, arguments={"failed": True}, **hosts["web1"])["msg"]
+    hosts = {"web1": failed("web2: the story", once=True), "web2": failed("what was rescued", "Another")}
+    assert summary(hosts, arguments={"failed": True})["msg"] == "shop: the deploy failed: web2: the story"
+
+
+def test_all_hosts_that_failed_at_the_task_are_named(summary):
+    hosts = {"web1": failed("no"), "web2": failed("no"), "web3": failed("no"), "web4": failed("rescued", "Another")}
+    result = summary(hosts, arguments={"failed": True})
+    assert result["msg"] == "shop: the deploy failed on web1, web2, web3: no"
+    assert result["summary"][2] == "hosts         failed on web1, web2, web3; ended with it on web4"
+
+
+def test_what_is_judged_once_names_no_host(summary):
+    hosts = {"web1": failed("rollback_to x is no release", once=True), "web2": {}}
+    result = summary(hosts, arguments={"failed": True})
+    assert result["msg"] == "shop: the deploy failed: rollback_to x is no release"
+    assert result["summary"][2] == "hosts         web1, web2"
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_what_was_delegated_to_another_host_names_that(summary, once):
+    delegated = {"_ansible_delegated_vars": {"ansible_delegated_host": "db1"}}
+    hosts = {"web1": failed("no room", once=once, **delegated), "web2": {}}
+    assert summary(hosts, arguments={"failed": True})["msg"] == "shop: the deploy failed on db1: no room"
 
 
 def test_of_a_loop_the_item_that_failed_is_the_cause(summary):

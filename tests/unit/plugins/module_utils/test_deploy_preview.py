@@ -50,7 +50,7 @@ def state(live=OLD, **more):
         "certificate": {"due": ""},
         "resources": {"cores": 2, "memory": 2048},
         "neighbours": {},
-        "packages": {"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.2"}},
+        "packages": {"live": {"django": [["==5.2.1", ""]]}, "wanted": {"django": [["==5.2.2", ""]]}},
         **more,
     }
 
@@ -81,6 +81,10 @@ def run(*hosts, **changes):
 
 
 SOURCES = Sources(commits=Commits(2, 0, ["222 Two", "111 One"]), migrations=[Migration("cargo", "0001_initial")])
+
+
+def linux(marker):
+    return "win32" not in marker
 
 
 def rows(lines):
@@ -142,10 +146,22 @@ def test_what_the_roles_of_services_would_do_is_not_claimed():
     assert preview(run(one), Sources())[-1].endswith("nothing would change")
 
 
+def test_a_first_deploy_says_where_its_services_would_be():
+    one = facts(state(None))
+    assert "services" not in rows(preview(run(one), Sources()))
+    one["plan"]["services"] = {"database": {"kind": "postgresql", "host": "db1"}, "redis": {"kind": "url"}}
+    said = "PostgreSQL, set up on db1 where it is not yet; Redis, at the URL of site_redis"
+    assert rows(preview(run(one), Sources()))["services"] == said
+    one = facts(state())
+    one["plan"]["services"] = {"database": {"kind": "postgresql", "host": "db1"}}
+    assert "services" not in rows(preview(run(one), Sources()))
+
+
 def test_the_edge_alone_would_change():
     diff = [{"after_header": "/etc/nginx/sites-enabled/shop.conf"}]
     one = facts(state(NEW, certificate={"due": "it ends soon"}), diff=diff, notes=["closed"])
-    first, *others = preview(run(one), Sources())
+    first, *others, last = preview(run(one), Sources())
+    assert last == "Nothing was changed: this was a check."
     assert first == f"shop: {NEW} (wsgi by gunicorn, commit 111111111111) is live already"
     assert " ".join(line[14:] for line in others) == (
         "the certificate: it ends soon; what nginx does for the site: /etc/nginx/sites-enabled/shop.conf; closed"
@@ -255,7 +271,7 @@ def test_a_live_release_that_knows_no_migrations():
 
 
 def test_the_lock_is_not_made_yet():
-    one = state(lock=None, packages={"live": {"django": "==5.2.1"}, "wanted": {}})
+    one = state(lock=None, packages={"live": {"django": [["==5.2.1", ""]]}, "wanted": {}})
     known = Sources(requirements=({"django": "==5.2.1"}, {"django": "==5.2.2"}))
     found = rows(preview(run(facts(one)), known))
     assert found["dependencies"] == "django 5.2.1 → 5.2.2, by the project's files; the lock is made at the deploy"
@@ -266,8 +282,9 @@ def test_the_lock_is_not_made_yet():
 
 
 def test_the_same_lock():
-    one = state(packages={"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.1"}})
-    assert rows(preview(run(facts(one)), SOURCES))["dependencies"] == "the same, by the locks"
+    django, elsewhere = [["==5.2.1", ""]], [["==0.4.6", "sys_platform == 'win32'"]]
+    one = state(packages={"live": {"django": django}, "wanted": {"django": django, "colorama": elsewhere}})
+    assert rows(preview(run(facts(one)), Sources(holds=linux)))["dependencies"] == "the same, by the locks"
 
 
 def test_the_host_with_the_least_room_is_named():
@@ -314,13 +331,30 @@ def test_the_controller_reads_both_sources(archives):
         "commit": None,
         "requirements": {"kind": "requirements", "files": {"requirements.txt": "django==5.2.2\n"}},
     }
-    found = sources(run(one), "")
+    found = sources(run(one), "", linux)
     assert found == Sources(
         is_folder=True,
         migrations=[Migration("cargo", "0001_initial")],
         requirements=({"django": "==5.2.1"}, {"django": "==5.2.2"}),
+        holds=linux,
     )
     (new.parent / "old.tar.gz").unlink()
-    assert sources(run(one), "").requirements is None
+    assert sources(run(one), "", linux).requirements is None
     archives("old")
-    assert sources(run(one), "elsewhere.txt").requirements is None
+    assert sources(run(one), "elsewhere.txt", linux).requirements is None
+
+
+def test_of_a_lock_and_ranges_what_is_declared_is_compared_alone(archives):
+    archives("old", **{"requirements.txt": "asgiref==3.8\ndjango==5.2.1\npsycopg-binary==3.2\n"})
+    ranges = "django>=5.2,<6\nredis\ntzdata; sys_platform == 'win32'\n"
+    new = archives("new", **{"requirements.txt": ranges})
+    one = copy.deepcopy(facts(state(lock=None, packages={"live": {}, "wanted": {}})))
+    wanted = {"kind": "requirements", "files": {"requirements.txt": ranges}}
+    one["plan"] |= {"archive": str(new), "clone": "", "commit": None, "requirements": wanted}
+    said = rows(preview(run(one), sources(run(one), "", linux)))["dependencies"]
+    assert said == (
+        "+redis, django 5.2.1 → >=5.2,<6, by the project's files, of which one is a lock and the other is not: what is "
+        "declared directly is compared alone; the lock is made at the deploy"
+    )
+    one["plan"]["requirements"] = {"kind": "group:main", "files": {"pyproject.toml": "[dependency-groups]\n"}}
+    assert rows(preview(run(one), sources(run(one), "", linux)))["dependencies"].startswith("not known from here")

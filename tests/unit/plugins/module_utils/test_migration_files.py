@@ -163,3 +163,12 @@ def test_a_new_column_says_what_the_live_release_meets(field, said):
     expected = [f"AddField crate.weight {'; '.join(said)}"]
     assert effects(f"migrations.AddField('crate', 'weight', {field})") == expected
     assert effects(f"migrations.AddField(model_name='crate', name='weight', field={field})") == expected
+
+
+def test_what_a_release_can_not_do_that_does_not_know_a_migration():
+    add = (f"AddField crate.x {files.DEMANDED}; {files.MOMENT}",)
+    assert files.told({"cargo.0002": add}) == "can't add rows"
+    several = {"cargo.0002": add, "cargo.0003": (), "cargo.0004": (f"RenameField crate.y {files.RENAMED}",)}
+    assert files.told(several) == "can't add rows (for cargo.0002), knows the old name alone (for cargo.0004)"
+    assert files.told({"cargo.0003": (f"AddIndex crate {files.INDEX}",)}) == ""
+    assert files.one_way({"cargo.0002": add, "cargo.0005": (f"RunPython {files.ONE_WAY}",)}) == ["cargo.0005"]

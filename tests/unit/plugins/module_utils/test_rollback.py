@@ -395,3 +395,27 @@ def test_without_a_live_release_the_environment_of_today_is_refused_and_not_gues
     layout.current.unlink()
     with pytest.raises(RollbackError, match="needs a live release"):
         rollback.choose(layout, "", "current")
+
+
+def test_the_files_of_the_live_release_say_what_its_migrations_do(layout, deploy):
+    deploy(R1, "0001_initial")
+    assert rollback.effects(layout, {}) == {}
+    deploy(R2, "0001_initial", "0002_pinned")
+    folder = layout.code(R2) / "shop" / "migrations"
+    folder.mkdir(parents=True)
+    operation = 'migrations.AddField("pin", "at", models.IntegerField(default=1), preserve_default=False)'
+    (folder / "0002_pinned.py").write_text(f"class Migration:\n    operations = [{operation}]\n")
+    found = rollback.effects(layout, {"shop": ["0002_pinned"], "auth": ["0099_not_of_the_project"]})
+    assert list(found) == ["shop.0002_pinned"]
+    assert "can't add rows" in found["shop.0002_pinned"][0]
+
+
+def test_a_file_that_can_not_be_read_stops_no_rollback(layout, deploy, monkeypatch):
+    deploy(R1, "0001_initial")
+
+    def broken(*_what):
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(rollback.migration_files, "read", lambda texts: pytest.fail("it was not to go on"))
+    monkeypatch.setattr("pathlib.Path.rglob", broken)
+    assert rollback.effects(layout, {"shop": ["0001_initial"]}) == {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils import listing, migration_files
 from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
 from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Failure, Run, cause, done, failed
 
@@ -82,9 +82,30 @@ def test_a_deploy():
         "migrations    cargo.0002 applied",
         "seconds       31, of which 12 to prepare, 8 to build and check, 2 to migrate, 3 at the gate, 1 to",
         "              move",
-        "undo",
+        "undo          cargo.0002 stays applied:",
         f"  {BACK[14:]}",
+        "              this undoes it as well; what came into new columns and tables is lost:",
+        f"  {BACK[14:]} -e rollback_migrations=reverse",
     ]
+
+
+def test_the_undo_says_what_breaks_with_the_migrations_that_stay():
+    effects = {"cargo.0002": (f"AddField crate.x {migration_files.DEMANDED}; {migration_files.MOMENT}",)}
+    lines = done(run(effects=effects))
+    assert "undo          cargo.0002 stays applied, and the release before can't add rows:" in lines
+    assert lines[-1].endswith(f"-e rollback_to={OLD} -e rollback_migrations=reverse")
+
+
+def test_migrations_without_a_way_back_offer_none():
+    effects = {"cargo.0002": (f"RunPython {migration_files.ONE_WAY}",)}
+    lines = done(run(effects=effects))
+    assert lines[-2] == "undo          cargo.0002 stays applied; no way back: cargo.0002"
+    assert lines[-1] == f"  {BACK[14:]}"
+
+
+def test_without_migrations_the_undo_is_the_command_alone():
+    rows = text(done(run(hosts={"web1": facts(migrated={"skipped": True}, build={"pending": []})})))
+    assert rows["undo"] == BACK[14:]
 
 
 def test_a_first_deploy():
@@ -193,6 +214,24 @@ def test_a_rollback_of_one_host():
     assert rows["undo"].endswith(f"-e rollback_to={NEW}")
 
 
+def test_a_rollback_says_what_its_release_can_not_do():
+    effects = {"cargo.0002": [f"RemoveField crate.x {migration_files.GONE}"]}
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=effects)})))
+    assert rows["migrations"].endswith("stays applied: cargo.0002; with that the release misses what it removed")
+    stuck = {"cargo.0002": [f"RunSQL {migration_files.ONE_WAY}"]}
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=stuck)}, check=True))[:-1])
+    assert rows["migrations"].endswith("stays applied: cargo.0002; no way back: cargo.0002")
+    rows = text(done(run("rollback", OLD, {"web1": went_back(effects=effects)}, check=True))[:-1])
+    assert rows["migrations"].endswith("misses what it removed; rollback_migrations=reverse would undo it")
+
+
+def test_a_rollback_says_why():
+    lines = done(run("rollback", OLD, {"web1": went_back()}, reason="the checkout is broken"))
+    assert text(lines)["reason"] == "the checkout is broken"
+    assert "reason" not in text(done(run("rollback", OLD, {"web1": went_back()})))
+    assert "reason" not in text(done(run(reason="not of a deploy")))
+
+
 def test_a_rollback_of_several_hosts():
     one = {**went_back(outcome={}), "move": moved(NEW, OLD)}
     assert text(done(run("rollback", OLD, {"web1": one, "web2": one})))["hosts"] == "web1, web2"
@@ -250,17 +289,25 @@ GATE = [Failure("web1", "The release has passed its gate", "\n views.py:1: NameE
 
 
 def test_a_failed_gate():
-    one = facts(gate={"failed": True, "msg": "x"})
+    one = facts(gate={"failed": True, "msg": "x", "seconds": 89.4})
     del one["move"]
-    assert failed(run(hosts={"web1": one}, seconds=20), GATE) == [
+    assert failed(run(hosts={"web1": one}, seconds=111), GATE) == [
         "shop: the deploy failed: views.py:1: NameError",
         "task          The release has passed its gate",
+        "hosts         web1",
         f"live          {OLD_TOLD}, as before",
         f"wanted        {NEW_TOLD}",
         "migrations    cargo.0002 applied, and still there",
-        "seconds       20, of which 12 to prepare, 8 to build and check, 2 to migrate",
+        "seconds       111, of which 12 to prepare, 8 to build and check, 2 to migrate, 89 at the gate, where",
+        "              it failed",
         "next          mend what the message above names, and run the same command again",
     ]
+
+
+def test_a_failed_gate_says_what_the_live_release_can_not_do_with_the_migrations():
+    effects = {"cargo.0002": (f"AddField crate.x {migration_files.DEMANDED}",)}
+    rows = text(failed(run(hosts={"web1": facts(gate={"failed": True}, move={})}, effects=effects), GATE))
+    assert rows["migrations"] == "cargo.0002 applied, and still there; with that the release before can't add rows"
 
 
 def test_a_failed_gate_of_the_first_release():
@@ -332,6 +379,17 @@ def test_a_rollback_that_found_no_way():
     assert text(lines)["live"] == f"{NEW_TOLD}, as before"
 
 
+def test_the_seconds_of_a_rollback_that_failed_at_its_gate():
+    answer = {"failed": True, "live": NEW, "described": {}, "gate": {"seconds": 60.2}}
+    rows = text(failed(run("rollback", OLD, {"web1": {"rollback": answer}}, seconds=64), GATE))
+    assert rows["seconds"] == "64, of which 60 at the gate, where it failed"
+
+
+def test_the_host_that_was_longest_at_a_phase_counts():
+    hosts = {"web1": facts(build={"failed": True, "seconds": 30.0}), "web2": facts()}
+    assert "31 to build and check, where it failed, 2 to migrate" in text(failed(run(hosts=hosts), GATE))["seconds"]
+
+
 def test_a_failed_restore_does_not_say_what_serves():
     assert "live" not in text(failed(run("restore", OLD), GATE))
 
@@ -354,3 +412,11 @@ def test_a_long_cause_is_cut():
     lines = failed(run(), [Failure("web1", "x", "word " * 200)])
     assert lines[2].endswith(" …")
     assert lines[3].startswith("task ")
+
+
+def test_hosts_that_failed_for_different_reasons_are_told_apart():
+    hosts = {"web1": facts(), "web2": facts(), "web3": facts()}
+    failures = [Failure("web1", "The gate", "no room"), Failure("web3", "The gate", "no route")]
+    lines = failed(run(hosts=hosts), failures)
+    assert lines[0] == "shop: the deploy failed on web1, web3: web1: no room"
+    assert text(lines)["hosts"] == "failed on web1, web3; ended with it on web2; web3: no route"

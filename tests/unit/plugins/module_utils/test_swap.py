@@ -129,7 +129,7 @@ def test_what_is_to_be_said_of_the_edge_stands_behind_the_message(layout, main, 
     assert plan.notes == [NOTE, "and more"]
     monkeypatch.setattr(swap.retention, "superfluous", lambda layout, keep: ["a" * 12])
     found = swap.check(layout, plan, 2)
-    assert found["message"] == f"{NEW} would be live; 1 removed: {'a' * 12}; {NOTE}; and more"
+    assert found["message"] == f"{NEW} would be live; removes 1 release: {'a' * 12}; {NOTE}; and more"
     monkeypatch.setattr(cutover, "is_settled", lambda plan: True)
     found = swap.carry_out(layout, plan)
     assert found["message"] == f"{cutover.describe(layout, NEW)} is live already; {NOTE}; and more"

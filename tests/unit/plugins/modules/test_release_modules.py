@@ -160,7 +160,8 @@ def test_the_packages_of_both_locks_are_told(layout):
     (venv / "switchyard.lock").write_text("django==5.2.1\n")
     layout.lock("i1").write_text("django==5.2.2\n")
     found = {**state.releases(layout), "inputs": "i1", "lock": "l1"}
-    assert site_state.packages(layout, found) == {"live": {"django": "==5.2.1"}, "wanted": {"django": "==5.2.2"}}
+    both = {"live": {"django": [["==5.2.1", ""]]}, "wanted": {"django": [["==5.2.2", ""]]}}
+    assert site_state.packages(layout, found) == both
     assert site_state.packages(layout, {**found, "lock": None})["wanted"] == {}
     assert site_state.packages(layout, {**found, "live": None})["live"] == {}
 

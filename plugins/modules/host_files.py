@@ -101,6 +101,8 @@ def main() -> None:
         for timer, service in host_files.leaving(due):
             module.run_command(["systemctl", "disable", "--quiet", "--now", timer], check_rc=True)
             module.run_command(["systemctl", "stop", service], check_rc=True)
+            # One that was stopped in the midst of its work counts as failed, and stays in systemd's list.
+            module.run_command(["systemctl", "reset-failed", service])
         for change in due:
             lay(change)
         written = [one["path"] for one in wanted["files"]]

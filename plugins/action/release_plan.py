@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.switchyard.django.plugins.module_utils import disk, locks, release
+from ansible_collections.switchyard.django.plugins.module_utils import disk, identity
 
 REQUIRED = {
     "source": "dict",
@@ -66,10 +66,10 @@ class ActionModule(ActionBase):
             "files": given["files"],
             "processes": given["processes"],
         }
-        identifier = release.identifier(inputs)
+        identifier = identity.release(inputs)
         build = disk.digest({**code, "python": state["python"]}, 16)
         live = state["releases"].get(state["live"]) if state["live"] else None
-        venv = locks.venv_name(given["lock"], state["python"])
+        venv = identity.venv(given["lock"], state["python"])
         result.update(
             id=identifier,
             began=time.time(),

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
 from ansible_collections.switchyard.django.plugins.module_utils import (
-    build,
+    build_variables,
     plan,
     process_variables,
     requirements,
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         self._refuse(plan.shape_problems(variables))
         times, contradictions = timing.plan(variables)
         processes, wrong = process_variables.read(variables, variables["hosts"])
-        self._refuse([*plan.problems(variables), *build.problems(variables), *contradictions, *wrong])
+        self._refuse([*plan.problems(variables), *build_variables.problems(variables), *contradictions, *wrong])
         problems, placed = services.place(variables, variables["hosts"], _addresses(task_vars or {}))
         self._refuse([*problems, *_missing_collections(placed)])
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]), placed)

@@ -156,11 +156,6 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
     disk.write(venv / "switchyard.lock", lock.encode(), 0o644)
 
 
-def venv_name(lock_digest: str, python: str) -> str:
-    """Name a venv by its lock and the Python that it is made with, for example 3.11."""
-    return disk.digest({"lock": lock_digest, "python": python}, 16)
-
-
 def _uv(
     layout: Layout, cwd: Path, build_environment: Mapping[str, str], *arguments: str, writable: Path | None = None
 ) -> str:

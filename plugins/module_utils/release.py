@@ -27,6 +27,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     django_settings,
     env_file,
+    identity,
     made,
     masking,
     ownership,
@@ -44,11 +45,6 @@ TOKEN = re.compile(r"@([A-Z_]+)@")
 
 class ReleaseError(Exception):
     """The release can't be made; the message is for the user."""
-
-
-def identifier(inputs: Mapping[str, Any]) -> str:
-    """Name a release by what it is made from; the same on every host."""
-    return disk.digest(dict(inputs), 12)
 
 
 # --- code ------------------------------------------------------------------------------------------------------------
@@ -391,7 +387,7 @@ def with_environment_name(manifest: Mapping[str, Any], environment: str) -> str:
     """What a release is called with another environment."""
     if manifest["environment"] == environment:
         return manifest["id"]
-    return identifier({"release": manifest.get("made_from", manifest["id"]), "environment": environment})
+    return identity.release({"release": manifest.get("made_from", manifest["id"]), "environment": environment})
 
 
 def with_environment(layout: Layout, release: str, environment: str) -> str:

@@ -6,7 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import build, build_clues, disk, release, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    build,
+    build_clues,
+    build_variables,
+    disk,
+    release,
+    sandbox,
+)
 
 ID = "0123456789ab"
 SOUND = {
@@ -31,7 +38,7 @@ SOUND = {
     ],
 )
 def test_what_a_build_may_need_is_taken(variables):
-    assert build.problems({**SOUND, **variables}) == []
+    assert build_variables.problems({**SOUND, **variables}) == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_what_a_build_may_need_is_taken(variables):
     ],
 )
 def test_what_can_not_be_is_said_with_its_variable_and_without_a_secret(variables, said):
-    (problem,) = build.problems({**SOUND, **variables})
+    (problem,) = build_variables.problems({**SOUND, **variables})
     assert said in problem
     assert "hunter2" not in problem
 
@@ -69,7 +76,9 @@ def test_what_can_not_be_is_said_with_its_variable_and_without_a_secret(variable
 def test_all_is_said_at_once():
     assert (
         len(
-            build.problems({**SOUND, "site_packages": "x", "release_build_commands": ["'"], "release_build_timeout": 0})
+            build_variables.problems(
+                {**SOUND, "site_packages": "x", "release_build_commands": ["'"], "release_build_timeout": 0}
+            )
         )
         == 3
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import locks, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import identity, locks, sandbox
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV
 from ansible_collections.switchyard.django.plugins.module_utils.locks import with_hashes_of
 from hypothesis import given
@@ -136,7 +136,7 @@ def test_a_lock_with_the_projects_hashes_stays_what_it_is():
 
 
 def test_the_name_of_a_venv_covers_lock_and_python():
-    names = {locks.venv_name("a" * 16, "3.11"), locks.venv_name("a" * 16, "3.13"), locks.venv_name("b" * 16, "3.11")}
+    names = {identity.venv("a" * 16, "3.11"), identity.venv("a" * 16, "3.13"), identity.venv("b" * 16, "3.11")}
     assert len(names) == 3
 
 

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import release, sandbox, state
+from ansible_collections.switchyard.django.plugins.module_utils import identity, release, sandbox, state
 from ansible_collections.switchyard.django.plugins.module_utils.release import ReleaseError, Wanted, fill
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,15 +53,15 @@ def systemd(monkeypatch):
 
 
 def test_the_name_of_a_release_does_not_depend_on_the_order_of_its_inputs():
-    assert release.identifier({"a": 1, "b": [2]}) == release.identifier({"b": [2], "a": 1})
+    assert identity.release({"a": 1, "b": [2]}) == identity.release({"b": [2], "a": 1})
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=3))
 def test_every_input_counts(inputs):
-    name = release.identifier(inputs)
+    name = identity.release(inputs)
     assert len(name) == 12
     assert int(name, 16) >= 0
-    assert release.identifier({**inputs, "one more": 1}) != name
+    assert identity.release({**inputs, "one more": 1}) != name
 
 
 # --- fill ------------------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.switchyard.django.plugins.plugin_utils.library import LibraryActionModule
 
 
-class ActionModule(ActionBase):
+class ActionModule(LibraryActionModule):
     """Transfers the archive only where the host has to unpack it."""
 
     TRANSFERS_FILES = True

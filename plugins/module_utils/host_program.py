@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, library, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 PACKAGE = "ansible_collections.switchyard.django.plugins.module_utils"
@@ -35,7 +35,7 @@ def run(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]) -> 
     unit = _unit(layout, name)
     units.wait_for(unit)
     outcome_file = _lay_out(layout, name, module, plan)
-    done = _systemd_run(layout, name, "--wait")
+    done = _systemd_run(layout, name, module, "--wait")
     try:
         return json.loads(outcome_file.read_text())
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def start(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]) -
     """Start it, and don't wait. One of that name that is about to end is waited for."""
     _lay_out(layout, name, module, plan)
     for _attempt in range(100):
-        done = _systemd_run(layout, name, "--no-block")
+        done = _systemd_run(layout, name, module, "--no-block")
         if not done.returncode:
             return
         time.sleep(0.05)
@@ -64,18 +64,22 @@ def _lay_out(layout: Layout, name: str, module: ModuleType, plan: dict[str, Any]
     folder = layout.run / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "outcome.json").unlink(missing_ok=True)
-    disk.write(folder / "program.pyz", _pack(module), 0o600)
+    if not library.around(__file__):
+        disk.write(folder / "program.pyz", _pack(module), 0o600)
     disk.write(folder / "plan.json", json.dumps(plan).encode(), 0o600)
     return folder / "outcome.json"
 
 
-def _systemd_run(layout: Layout, name: str, how: str) -> subprocess.CompletedProcess[str]:
-    files: list[str | Path] = [layout.run / name / one for one in ("program.pyz", "plan.json", "outcome.json")]
+def _systemd_run(layout: Layout, name: str, module: ModuleType, how: str) -> subprocess.CompletedProcess[str]:
+    # From the library it starts sooner, for there it is compiled.
+    home = library.around(__file__)
+    program = [home, module.__name__.rpartition(".")[2]] if home else [layout.run / name / "program.pyz"]
     return subprocess.run(
         [
             *("systemd-run", f"--unit={_unit(layout, name)}", how, "--collect", "--quiet", "--service-type=exec"),
             *("--property=Restart=on-abnormal", f"--description={layout.site}: switchyard, {name}"),
-            *("--", "/usr/bin/python3", "-I", "-B", *files),
+            *("--", "/usr/bin/python3", "-I", "-B", *program),
+            *(layout.run / name / one for one in ("plan.json", "outcome.json")),
         ],
         capture_output=True,
         text=True,

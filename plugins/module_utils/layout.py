@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UV = Path("/opt/switchyard/uv")
+LIBRARY = Path("/opt/switchyard/library")
 SITES = Path("/etc/switchyard")
 STOCK_NOTE = SITES / "stock-site.json"
 UNITS = Path("/etc/systemd/system")
 TMPFILES = Path("/etc/tmpfiles.d")
 UV_LOCK = Path("/run/switchyard/uv.lock")
+LIBRARY_LOCK = Path("/run/switchyard/library.lock")
 NGINX_MAIN = Path("/etc/nginx/nginx.conf")
 NGINX_SITES = Path("/etc/nginx/sites-enabled")
 NGINX_OURS = Path("/etc/nginx/modules-enabled/90-switchyard.conf")

@@ -31,6 +31,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import (
     LETSENCRYPT,
+    LIBRARY_LOCK,
     NGINX_LOGS,
     NGINX_OURS,
     STOCK_NOTE,
@@ -110,7 +111,7 @@ def survey(layout: Layout, data: bool) -> Removal:
         certificates=certificate.lineages(layout),
         folders=_folders(layout, data),
         account=layout.site if data and layout.account.exists() else "",
-        shared=_there([UV.parent, UV_LOCK, layout.nginx_lock, layout.cache.parent, layout.samples.parent])
+        shared=_there([UV.parent, UV_LOCK, LIBRARY_LOCK, layout.nginx_lock, layout.cache.parent, layout.samples.parent])
         if last
         else [],
         kept=[] if data else _kept(layout),

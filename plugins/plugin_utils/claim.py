@@ -21,19 +21,17 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.switchyard.django.plugins.module_utils import lease
+from ansible_collections.switchyard.django.plugins.plugin_utils.library import LibraryActionModule
 
 SILENCE_IN_COMPANY = 900
 # The arguments that are the action's own.
 OWN = ("lock_wait", "purpose", "together")
 
 
-class ClaimingActionModule(ActionBase):
+class ClaimingActionModule(LibraryActionModule):
     """Runs the module of the same name, which takes the lease before it does anything else."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = {**super().run(tmp, task_vars), "began": time.time()}

@@ -12,6 +12,28 @@ from typing import Any
 SIZE = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
 
 
+def members_problem(groups: Sequence[str], hosts: Sequence[str], members: Sequence[str], site: str) -> str:
+    """Why a run would not do what it is asked; empty where it would.
+
+    :param groups: the site_group of each host of the run
+    :param members: the hosts of the site, those that --limit leaves out, too
+    """
+    named = list(dict.fromkeys(str(group) for group in groups))
+    if len(named) > 1:
+        return (
+            f"site_group is not the same for {', '.join(hosts)}: {', '.join(named)}. Set it for all hosts of the "
+            "inventory, below all: vars:, or give it with -e site_group=. Nothing was changed."
+        )
+    if not members or not named[0]:
+        return (
+            f"site_group {named[0] or repr('')} has no host in the inventory. Name a group of it, or give the "
+            "inventory with -i."
+        )
+    if not set(hosts) & set(members):
+        return f"--limit leaves none of the hosts of {site}, which are {', '.join(members)}. Nothing was changed."
+    return ""
+
+
 def batch_problems(wanted: Any) -> list[str]:
     """Why hosts can't be parted like this; nothing where they can."""
     sizes = wanted if isinstance(wanted, list) else [wanted]

@@ -19,7 +19,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, environment
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
@@ -78,11 +78,13 @@ def packages(venv: Path) -> list[str]:
 # --- code and static files -------------------------------------------------------------------------------------------
 
 
-def keep_source(layout: Layout, name: str, archive: Path) -> None:
+def keep_source(layout: Layout, name: str, archive: IO[bytes]) -> None:
     """Keep the archive from which the code is unpacked: it says what was in a file that somebody changes."""
     kept = layout.source(name)
-    shutil.copyfile(archive, kept)
-    kept.chmod(0o600)
+    archive.seek(0)
+    with kept.open("wb") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        shutil.copyfileobj(archive, stream)
 
 
 def note_tree(layout: Layout, name: str) -> None:

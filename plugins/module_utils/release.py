@@ -50,7 +50,7 @@ class ReleaseError(Exception):
 # --- code ------------------------------------------------------------------------------------------------------------
 
 
-def unpack(layout: Layout, release: str, archive: Path) -> None:
+def unpack(layout: Layout, release: str, archive: IO[bytes]) -> None:
     """Lay the code down as root's, readable by the site alone."""
     final = layout.code(release)
     disk.clear(layout.release(release))
@@ -58,7 +58,7 @@ def unpack(layout: Layout, release: str, archive: Path) -> None:
     layout.release(release).chmod(0o711)  # whatever the umask of root: nginx passes through to the static files
     partial = final.with_name("code.partial")
     partial.mkdir()
-    with tarfile.open(archive) as tar:
+    with tarfile.open(fileobj=archive) as tar:
         # Links come last, so that no file is ever written through one.
         for member in sorted(tar.getmembers(), key=lambda one: not one.isreg()):
             _extract(tar, member, partial)

@@ -37,7 +37,7 @@ class Run:
 
     :param operation: deploy, rollback or restore
     :param release: what was to be live; empty where the run did not come so far
-    :param hosts: what the modules returned, by host and by what it is: plan, read, lock, release, code, venv, build,
+    :param hosts: what the modules returned, by host and by what it is: plan, read, lock, release, venv, build,
         saved, migrated, gate, move, back, rollback, reversed, restore. What did not run is not there.
     :param absent: the site's hosts that --limit left out
     :param lost: the hosts that can't be reached any more
@@ -233,11 +233,11 @@ def seconds(run: Run) -> str:
 
 def _phases(facts: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     """What the modules of each phase returned for a host, where they failed as well."""
-    found = {name: facts.get(name) or {} for name in ("code", "venv", "build", "migrated", "reversed", "gate", "move")}
+    found = {name: facts.get(name) or {} for name in ("venv", "build", "migrated", "reversed", "gate", "move")}
     back = facts.get("rollback") or {}  # of one host it is a rollback in a single call
     has_failed = {"failed": back.get("failed", False)}
     return {
-        "build": [found["code"], found["venv"], found["build"]],
+        "build": [found["venv"], found["build"]],
         "migrate": [found["migrated"], found["reversed"]],
         "gate": [found["gate"], {**(back.get("gate") or {}), **has_failed}],
         "move": [found["move"] or back.get("outcome") or {}],

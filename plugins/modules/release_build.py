@@ -6,9 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_build
-short_description: Runs build commands, asks Django what is in force, collects static files and records the release
+short_description: Unpacks the code, builds it, asks Django what is in force and records the release
 version_added: 1.0.0
 description:
+  - Takes the archive that M(switchyard.django.site_plan) made to the host and unpacks it as root's, readable by the
+    site alone. Where a release on the host was built from the same inputs, its code and static files are taken instead,
+    by hard links.
   - Runs the project's own build commands, such as C(npm run build), in the release's virtual environment, environment
     and sandbox, as the site's user. The code can be written while they run, and is root's again when they have ended.
     A release that takes over what another one has built needs none.
@@ -24,6 +27,18 @@ options:
     description: What the release is to be, as M(switchyard.django.release_plan) returns it.
     type: dict
     required: true
+  archive:
+    description: The path of the archive on the controller. The action takes it to the host.
+    type: path
+    default: ""
+  code:
+    description: The archive itself, in Base64. The action sets it where the archive is small.
+    type: str
+    default: ""
+  built:
+    description: The identifier of a release that was built from the same inputs; empty for none.
+    type: str
+    default: ""
   commands:
     description: The build commands, each one a line that is split as a shell does, and run by none.
     type: list
@@ -55,6 +70,7 @@ EXAMPLES = r"""
   switchyard.django.release_build:
     site: shop
     wanted: "{{ release.wanted }}"
+    archive: "{{ plan.archive }}"
     commands: [npm ci, npm run build, manage.py compilemessages]
 """
 
@@ -75,7 +91,10 @@ seconds:
   returned: when something was done
 """
 
+import base64
+import binascii
 import inspect
+import io
 import json
 
 from ansible.module_utils.basic import AnsibleModule
@@ -101,6 +120,9 @@ def main() -> None:
         argument_spec={
             **lease.ARGUMENTS,
             "wanted": {"type": "dict", "required": True},
+            "archive": {"type": "path", "default": ""},
+            "code": {"type": "str", "default": "", "no_log": True},  # long, and of no use in a log
+            "built": {"type": "str", "default": ""},
             "commands": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 1800},
             "build_environment": {"type": "str", "default": "{}", "no_log": True},
@@ -114,6 +136,8 @@ def main() -> None:
     whole = state.manifest(layout, wanted.release) is not None
     if module.check_mode:
         module.exit_json(changed=not whole, pending=[], findings=[])
+    if not whole:
+        place(module, layout, wanted.release)
     lacking = processes.missing_programs(layout.venv(wanted.venv), wanted.programs)
     if lacking:
         module.fail_json(msg="\n".join(lacking))
@@ -161,6 +185,21 @@ def main() -> None:
     )
     findings = verdict.warnings + [env_finding.describe(finding, "") for finding in unread]
     module.exit_json(changed=not whole, pending=pending, findings=findings, seconds=stopwatch.seconds())
+
+
+def place(module: AnsibleModule, layout: Layout, identifier: str) -> None:
+    """Have the code where the release has it. What an earlier run has left there is of the same release, and whole."""
+    given = module.params
+    try:
+        if given["built"]:
+            release.adopt(layout, identifier, given["built"])
+        elif given["code"]:
+            release.unpack(layout, identifier, io.BytesIO(base64.b64decode(given["code"], validate=True)))
+        else:
+            with open(given["archive"], "rb") as archive:
+                release.unpack(layout, identifier, archive)
+    except (release.ReleaseError, OSError, binascii.Error) as problem:
+        module.fail_json(msg=f"site_source can't be unpacked: {problem}", seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

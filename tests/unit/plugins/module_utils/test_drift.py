@@ -44,7 +44,7 @@ def site(layout):
     put(layout.static(ID) / "app.0123456789ab.css", "body {}")
     put(layout.modules(ID) / "switchyard_settings.py", "DEBUG = False\n")
     put(layout.venv("v1") / "lib/python3.11/site-packages/django-5.2.dist-info/METADATA", "")
-    made.keep_source(layout, ID, archive)
+    made.keep_source(layout, ID, archive.open("rb"))
     made.note_tree(layout, ID)
     digests = {name: disk.digest(text, 16) for name, text in FILES.items()}
     manifest = {"id": ID, "environment": "e1", "venv": "v1", "files": digests}

@@ -194,3 +194,23 @@ def test_of_a_host_that_is_lost_it_is_said_whether_traffic_has_moved():
     moves = {"web1": MOVED, "web2": MOVED, "web3": SKIPPED, "web4": LIVE_BEFORE}
     assert "The traffic has moved on web1, and stays there." in fleet.farewell(["web2"], moves, {"web2": BACK})
     assert "No host has its traffic moved" in fleet.farewell(["web2"], {"web1": MOVED}, {"web1": BACK})
+
+
+# --- whose hosts a run has -------------------------------------------------------------------------------------------
+
+
+def test_a_run_with_a_host_of_the_site_is_right():
+    assert fleet.members_problem(["web", "web"], ["web1", "db1"], ["web1", "web2"], "shop") == ""
+
+
+@pytest.mark.parametrize(
+    ("groups", "hosts", "members", "said"),
+    [
+        (["a", "b"], ["web1", "db1"], ["web1"], "site_group is not the same for web1, db1: a, b."),
+        (["typo", "typo"], ["web1", "db1"], [], "site_group typo has no host in the inventory."),
+        (["", ""], ["web1", "db1"], ["web1"], "site_group '' has no host in the inventory."),
+        (["web"], ["db1"], ["web1", "web2"], "--limit leaves none of the hosts of shop, which are web1, web2."),
+    ],
+)
+def test_a_run_that_would_do_nothing_is_told_why(groups, hosts, members, said):
+    assert fleet.members_problem(groups, hosts, members, "shop").startswith(said)

@@ -119,7 +119,7 @@ def test_files_links_and_modes_arrive(layout, tmp_path, nobody_changes_owners):
         member("manage.py", "run", mode=0o755),
         member("shop/urls.py", "urls", mode=0o666),
     )
-    release.unpack(layout, ID, archive)
+    release.unpack(layout, ID, archive.open("rb"))
     code = layout.code(ID)
     assert (code / "manage.py").read_text() == "run"
     assert (code / "manage.py").stat().st_mode & 0o777 == 0o755
@@ -134,12 +134,12 @@ def test_files_links_and_modes_arrive(layout, tmp_path, nobody_changes_owners):
 def test_what_a_killed_run_left_is_replaced(layout, tmp_path):
     (layout.release(ID) / "code.partial").mkdir(parents=True)
     (layout.release(ID) / "code.partial/stale").write_text("x")
-    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("manage.py", "run")))
+    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("manage.py", "run")).open("rb"))
     assert os.listdir(layout.code(ID)) == ["manage.py"]
 
 
 def test_setuid_bits_do_not_arrive(layout, tmp_path):
-    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("tool", "x", mode=0o6755)))
+    release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("tool", "x", mode=0o6755)).open("rb"))
     assert (layout.code(ID) / "tool").stat().st_mode & 0o7777 == 0o755
 
 
@@ -185,7 +185,7 @@ def test_an_archive_that_would_write_elsewhere_makes_no_release(layout, tmp_path
     outside.mkdir()
     archive = packed(tmp_path / "a.tar.gz", *members)
     with pytest.raises((ReleaseError, FileExistsError)):
-        release.unpack(layout, ID, archive)
+        release.unpack(layout, ID, archive.open("rb"))
     inside = layout.release(ID) / "code.partial"
     assert not layout.code(ID).exists()
     assert not [path for path in tmp_path.rglob("evil") if inside not in path.parents]
@@ -194,7 +194,7 @@ def test_an_archive_that_would_write_elsewhere_makes_no_release(layout, tmp_path
 
 def test_what_is_refused_is_named(layout, tmp_path):
     with pytest.raises(ReleaseError, match=r"'\.\./evil'"):
-        release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("../evil", "x")))
+        release.unpack(layout, ID, packed(tmp_path / "a.tar.gz", member("../evil", "x")).open("rb"))
 
 
 def test_a_release_of_the_same_inputs_is_adopted_whole_and_shares_its_files(layout):

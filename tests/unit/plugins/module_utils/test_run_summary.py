@@ -44,9 +44,8 @@ def facts(live=OLD, **more):
         "plan": {"began": 100.0},
         "read": {"state": {"live": live, "releases": {live: manifest(live)} if live else {}}},
         "release": {"id": NEW, "began": 112.0, "wanted": {"manifest": named}},
-        "code": {"seconds": 1.0},
         "venv": {"skipped": True},
-        "build": {"pending": ["cargo.0002"], "seconds": 7.0},
+        "build": {"pending": ["cargo.0002"], "seconds": 8.0},
         "migrated": {"changed": True, "seconds": 2.0},
         "gate": {"probed": PROBED, "seconds": 3.0},
         "move": moved(live),
@@ -117,9 +116,7 @@ def test_a_first_deploy():
 
 
 def test_nothing_to_do():
-    one = facts(
-        live=NEW, build={"skipped": True}, migrated={"skipped": True}, gate={"skipped": True}, code={"skipped": True}
-    )
+    one = facts(live=NEW, build={"skipped": True}, migrated={"skipped": True}, gate={"skipped": True})
     one["move"] = moved(NEW, changed=False)
     assert done(run(hosts={"web1": one}, seconds=5)) == [
         f"shop: {NEW_TOLD} is live already",
@@ -129,7 +126,7 @@ def test_nothing_to_do():
 
 
 def test_a_switch_whose_release_was_built_before():
-    one = facts(build={"pending": [], "seconds": 0.4}, migrated={"skipped": True}, code={"skipped": True})
+    one = facts(build={"pending": [], "seconds": 0.4}, migrated={"skipped": True})
     rows = text(done(run(hosts={"web1": one}, seconds=20)))
     assert rows["migrations"] == "none to apply"
     assert rows["seconds"] == "20, of which 12 to prepare, 3 at the gate, 1 to move"
@@ -387,7 +384,7 @@ def test_the_seconds_of_a_rollback_that_failed_at_its_gate():
 
 def test_the_host_that_was_longest_at_a_phase_counts():
     hosts = {"web1": facts(build={"failed": True, "seconds": 30.0}), "web2": facts()}
-    assert "31 to build and check, where it failed, 2 to migrate" in text(failed(run(hosts=hosts), GATE))["seconds"]
+    assert "30 to build and check, where it failed, 2 to migrate" in text(failed(run(hosts=hosts), GATE))["seconds"]
 
 
 def test_a_failed_restore_does_not_say_what_serves():

@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench-serving bench-hosts bench-log build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ venv: .venv/dev ## have all tools for lint and tests in .venv
 .venv/dev: requirements-dev.txt .venv/created
 	@echo "installing requirements-dev.txt into .venv …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
-	@$(BIN)/python testbed/collection.py community.postgresql
+	@$(BIN)/python testbed/collection.py community.postgresql community.general
 	@touch .venv/demo $@
 
 .venv/demo: requirements-dev.txt .venv/created
@@ -80,6 +80,9 @@ unit: .venv/dev ## unit tests alone (seconds, no hosts)
 molecule: .venv/dev testbed-ready ## one scenario on fresh hosts, all its output in sight [scenario=default]
 	@$(PYTHON) testbed/testbed down $(SWITCHYARD_TEST_GROUP)
 	@$(BIN)/molecule --base-config .config/molecule/config.yml test --scenario-name $(scenario)
+
+bench: testbed-ready ## measure how long a deploy takes, beside the steps of tutorials as a playbook [rounds=n] [write=true]
+	@$(BIN)/python bench/deploy.py $(if $(rounds),--rounds=$(rounds)) $(if $(write),--write)
 
 bench-serving: testbed-ready ## measure it against the setup that tutorials teach [rounds=n] [write=true]
 	@$(PYTHON) testbed/testbed setup wrk

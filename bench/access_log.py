@@ -24,7 +24,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from figures import MISSED, REACHED, replaced
+from figures import MISSED, REACHED, grid, replaced
+from runs import Trouble, say
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/status-log.md"
@@ -51,15 +52,6 @@ GOACCESS_FORMAT = json.dumps(
     {"time": "%dT%t+%^", "client": "%h", "method": "%m", "uri": "%U", "protocol": "%H", "status": "%s", "bytes": "%b"}
     | {"seconds": "%T", "user_agent": "%u"}
 )
-
-
-class Trouble(Exception):
-    """Nothing could be measured: what went wrong, with the evidence."""
-
-
-def say(text: str) -> None:
-    """Signs of life go beside the table, not into it."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 # ---- the log
@@ -235,21 +227,6 @@ def rows(log: str, samples: dict[str, list[Sample]]) -> list[tuple[str, ...]]:
     return made
 
 
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Markdown that reads well in a terminal, too."""
-    widths = [max(map(len, column)) for column in zip(HEAD, *lines)]
-    rule = ["-" * (width - 1) + "-:"[column > 1] for column, width in enumerate(widths)]
-
-    def aligned(line: Sequence[str]) -> str:
-        cells = [
-            cell.rjust(width) if column > 1 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths))
-        ]
-        return f"| {' | '.join(cells)} |"
-
-    return "\n".join(map(aligned, [HEAD, rule, *lines]))
-
-
 def write(log: Path, size: int, distinct: int) -> str:
     """Writes a log, and says what it is."""
     with log.open("w") as stream:
@@ -280,7 +257,7 @@ def main() -> int:
         except KeyboardInterrupt:
             say("interrupted.")
             return 130
-    text = f"{table(drawn)}\n\n- Rounds: {given.rounds}."
+    text = f"{grid(HEAD, drawn, left=(0, 1))}\n\n- Rounds: {given.rounds}."
     print(text)
     if given.write:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")

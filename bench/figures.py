@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 BEGIN, END = "<!-- table -->", "<!-- end -->"
 HEAD = ("what is asked for", "against", "it does", "ours does", "ratio", "spread", "aim", "")
-ALIGNED_RIGHT = range(2, 7)
+LEFT = (0, 1, 7)
 REACHED, CLOSE, MISSED, INVALID = "reached", "close", "missed", "invalid"
 
 
@@ -139,19 +139,28 @@ class Held:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown that reads well in a terminal, too. Why a row is invalid stands below: that may be long."""
-    lines = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    rule = ["-" * (width - 1) + (":" if column in ALIGNED_RIGHT else "-") for column, width in enumerate(widths)]
-    drawn = [
-        f"| {' | '.join(map(_aligned, line, widths, range(len(HEAD))))} |" for line in (lines[0], rule, *lines[1:])
-    ]
+    """Why a row is invalid stands below: that may be long."""
+    drawn = grid(HEAD, [row.cells() for row in rows], left=LEFT)
     invalid = [f"- {row.what}, against {row.against}: {'; '.join(row.flaws)}." for row in rows if row.flaws]
-    return "\n".join([*drawn, *(["", *invalid] if invalid else [])])
+    return "\n".join([drawn, *(["", *invalid] if invalid else [])])
 
 
-def _aligned(text: str, width: int, column: int) -> str:
-    return text.rjust(width) if column in ALIGNED_RIGHT else text.ljust(width)
+def grid(head: Sequence[str], lines: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
+    """Markdown that reads well in a terminal, too.
+
+    :param left: the columns that are aligned there; figures stand on the right
+    """
+    widths = [max(map(len, column)) for column in zip(head, *lines)]
+    rule = ["-" * (width - 1) + ("-" if column in left else ":") for column, width in enumerate(widths)]
+
+    def aligned(line: Sequence[str]) -> str:
+        cells = [
+            text.ljust(width) if column in left else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths))
+        ]
+        return f"| {' | '.join(cells)} |"
+
+    return "\n".join(map(aligned, [head, rule, *lines]))
 
 
 def replaced(page: str, text: str) -> str:

@@ -17,53 +17,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from figures import INVALID, MISSED, REACHED, replaced
+from figures import INVALID, MISSED, REACHED, grid, replaced
+from runs import CORES, ROOT, TESTBED, Sample, Trouble, commit, disturbed, measure, run, say, slowest
 
-ROOT = Path(__file__).resolve().parents[1]
-TESTBED = ROOT / "testbed" / "testbed"
 PAGE = ROOT / "docs/bench-hosts.md"
 PROJECT = ROOT / "molecule/two_hosts/project"
 COUNTS = (1, 2, 4, 8)
-CORES = os.cpu_count() or 1
 AIM = 3.0
-# What others may take of the cores while a deploy is measured. A machine that is busy anyway slows one host more than
-# eight, so the ratio looks better than it is.
-OTHERS = 0.1
 SITE = "pair"
 HEAD = ("hosts", "wall time", "spread", "× 1 host", "aim", "", "CPU: controller", "CPU: hosts", "CPU: others")
-
-
-class Trouble(Exception):
-    """Nothing could be measured: what went wrong, with the evidence."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One deploy.
-
-    :param seconds: its wall time, from the start of ansible-playbook to its end
-    :param controller: seconds of CPU time that ansible-playbook took, with its workers and ssh
-    :param hosts: those that all hosts took together
-    :param others: the part of all cores that whatever else runs on the machine took meanwhile, from 0 to 1
-    :param tasks: the wall time of each task
-    """
-
-    seconds: float
-    controller: float
-    hosts: float
-    others: float
-    tasks: tuple[tuple[str, float], ...] = ()
-
-
-def say(text: str) -> None:
-    """Signs of life go beside the table, not into it."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 # ---- what is made of the samples
@@ -71,14 +38,14 @@ def say(text: str) -> None:
 
 def rows(samples: Mapping[int, Sequence[Sample]], aim: float = AIM) -> list[tuple[str, ...]]:
     """One row for each number of hosts; the aim is that of the largest."""
-    disturbed = any(median(sample.others for sample in found) > OTHERS for found in samples.values())
+    invalid = any(map(disturbed, samples.values()))
     one = median(sample.seconds for sample in samples[min(samples)])
     made: list[tuple[str, ...]] = []
     for count, found in sorted(samples.items()):
         walls = [sample.seconds for sample in found]
         ratio = median(walls) / one
         is_last = count == max(samples)
-        verdict = INVALID if disturbed else REACHED if ratio <= aim else MISSED
+        verdict = INVALID if invalid else REACHED if ratio <= aim else MISSED
         made.append(
             (
                 str(count),
@@ -95,30 +62,7 @@ def rows(samples: Mapping[int, Sequence[Sample]], aim: float = AIM) -> list[tupl
     return made
 
 
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Markdown that reads well in a terminal, too."""
-    widths = [max(map(len, column)) for column in zip(HEAD, *lines)]
-    rule = ["-" * (width - 1) + ":" for width in widths]
-    drawn = [HEAD, rule, *lines]
-    return "\n".join(f"| {' | '.join(cell.rjust(width) for cell, width in zip(line, widths))} |" for line in drawn)
-
-
-def slowest(sample: Sample, number: int = 6) -> str:
-    """The tasks that took longest, for a note."""
-    told = sorted(sample.tasks, key=lambda task: -task[1])[:number]
-    return ", ".join(f"{name.rpartition(' : ')[2]} {seconds:.1f} s" for name, seconds in told)
-
-
 # ---- the hosts, and a deploy
-
-
-def run(command: Sequence[object], **options: object) -> str:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    if done.returncode:
-        raise Trouble(
-            f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr}"
-        )
-    return str(done.stdout)
 
 
 def make_repository(folder: Path) -> None:
@@ -126,12 +70,10 @@ def make_repository(folder: Path) -> None:
     run(["git", "init", "-q", folder])
 
 
-def commit(folder: Path, number: int) -> None:
-    """New code; what it needs stays as it is."""
+def new_code(folder: Path, number: int) -> None:
+    """A commit; what it needs stays as it is."""
     (folder / "edition.py").write_text(f"EDITION = {number}\n")
-    run(["git", "-C", folder, "add", "."])
-    author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
-    run(["git", "-C", folder, *author, "commit", "-qm", f"Edition {number}"])
+    commit(folder, f"Edition {number}")
 
 
 def inventories(whole: Path, folder: Path) -> dict[int, Path]:
@@ -143,19 +85,6 @@ def inventories(whole: Path, folder: Path) -> dict[int, Path]:
         hosts = dict(list(tree["all"]["hosts"].items())[:count])
         made[count].write_text(json.dumps({"all": {"hosts": hosts, "vars": tree["all"]["vars"]}}))
     return made
-
-
-def cpu_of(containers: Sequence[str]) -> float:
-    """The CPU time that these have taken so far."""
-    settings = {**os.environ, "CONTAINERS_CONF": str(TESTBED.with_name("containers.conf"))}
-    told = run(["podman", "stats", "--no-stream", "--format={{.CPUNano}}", *containers], env=settings)
-    return sum(map(int, told.split())) / 1e9
-
-
-def busy() -> float:
-    """The CPU time that all of this machine has taken so far, as proc(5) describes it."""
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -185,34 +114,20 @@ class Bench:
             "site_domains": ["pair.example.org"],
             "site_env": {"GREETING": "hello"},
         }
-        shares = self.scratch / "shares.json"
-        settings = {
-            **os.environ,
-            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "bench/callbacks"),
-            "ANSIBLE_CALLBACKS_ENABLED": "shares",
-            "SWITCHYARD_SHARES": str(shares),
-        }
-        before = cpu_of(self.containers(count))
-        busy_before, started = busy(), time.monotonic()
-        command = ["ansible-playbook", "-i", inventory, "site.yml", "-e", json.dumps(variables)]
-        run(command, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL)
-        seconds, machine = time.monotonic() - started, busy() - busy_before
-        hosts = cpu_of(self.containers(count)) - before
-        told = json.loads(shares.read_text())
-        others = max(0.0, machine - told["cpu"] - hosts) / seconds / CORES
-        return Sample(seconds, told["cpu"], hosts, others, tuple((name, took) for name, took in told["tasks"]))
+        command = ["-i", inventory, "site.yml", "-e", json.dumps(variables)]
+        return measure(command, self.containers(count), self.scratch)
 
     def measure(self, rounds: int) -> dict[int, list[Sample]]:
         """In each round every number of hosts in turn: what slows the machine down for a while slows all of them."""
         made = self.up()
         make_repository(self.repository)
-        commit(self.repository, 0)
+        new_code(self.repository, 0)
         say(f"the first deploy, to {max(COUNTS)} hosts")
         self.deploy(made[max(COUNTS)], max(COUNTS))
         samples: dict[int, list[Sample]] = {count: [] for count in COUNTS}
         for number in range(rounds):
             for count in COUNTS:
-                commit(self.repository, number * len(COUNTS) + count)
+                new_code(self.repository, number * len(COUNTS) + count)
                 samples[count].append(self.deploy(made[count], count))
                 say(f"round {number + 1}: {count} host(s) in {samples[count][-1].seconds:.1f} s")
         return samples
@@ -241,9 +156,9 @@ def main() -> int:
     lines = rows(samples)
     notes = [
         f"Rounds: {given.rounds}. Cores: {CORES}, for the controller and all hosts.",
-        *(f"What takes longest on {count} host(s): {slowest(samples[count][-1])}." for count in (1, max(COUNTS))),
+        *(f"What takes longest on {count} host(s): {slowest(samples[count])}." for count in (1, max(COUNTS))),
     ]
-    text = "\n".join([table(lines), "", *(f"- {note}" for note in notes)])
+    text = "\n".join([grid(HEAD, lines), "", *(f"- {note}" for note in notes)])
     print(text)
     if given.write:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")

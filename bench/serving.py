@@ -16,10 +16,8 @@ import contextlib
 import gzip
 import http.client
 import os
-import random
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,21 +28,28 @@ from pathlib import Path
 from typing import Any
 
 import figures
+import jinja2
+from depot_host import (
+    BENCH,
+    DOMAIN,
+    OURS,
+    SITE,
+    TROUBLES,
+    TUTORIAL,
+    Host,
+    Side,
+    booted,
+    copy_project,
+    load,
+    release_of,
+    wait_until_quiet,
+    write,
+)
+from runs import ROOT, Trouble, say
 
-ROOT = Path(__file__).resolve().parents[1]
-BENCH = ROOT / "bench"
 PAGE = ROOT / "docs/bench-serving.md"
-sys.path.insert(0, str(ROOT / "tests/integration"))
 
-import load  # noqa: E402
-from controller import TESTBED, Host  # noqa: E402
-
-SITE = "depot"
-DOMAIN = "depot.example.org"
 ALONE = "bench-alone"
-
-STYLE_SHEET = "stock/static/stock/style.css"
-STYLE_SHEET_BYTES = 50_000
 
 CONNECTIONS = 32
 # A request waits for those before it: with 32 of 200 ms and three workers, more than wrk's own 2 seconds.
@@ -60,27 +65,8 @@ WEBSOCKET_TIMEOUT = 20.0
 CONNECTIONS_WANTED = 2 * WEBSOCKETS + 64
 
 START_DEADLINE = 30.0
-QUIET_DEADLINE = 180.0
 
 
-class Trouble(Exception):
-    """Nothing could be measured: what went wrong, with the evidence."""
-
-
-# Host says with AssertionError that a command failed.
-TROUBLES = (Trouble, AssertionError, ValueError, OSError, http.client.HTTPException, subprocess.SubprocessError)
-
-
-@dataclass(frozen=True)
-class Side:
-    """Where one of those that are compared listens."""
-
-    name: str
-    port: int
-
-
-OURS = Side("ours", 80)
-TUTORIAL = Side("tutorial", 8080)
 APP_SERVER = Side("app server", 8002)
 
 
@@ -109,75 +95,7 @@ CASES = (
 )
 
 
-def say(text: str) -> None:
-    """Signs of life go beside the table, not into it."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-# ---- what is served
-
-
-def style_sheet() -> str:
-    """As much CSS as a site has, the same on each run: rules of a few properties, some of them in media queries."""
-    dice = random.Random(50)  # noqa: S311 (nothing here is secret)
-    blocks = "card nav table form button alert badge modal footer header list grid panel tab menu crumb hero".split()
-    parts = "title body item link icon label row cell action meta image text group field note".split()
-    states = ["", "", "", ":hover", ":focus-visible", ":first-child", "::before", "[aria-current]"]
-    properties: dict[str, Callable[[], str]] = {
-        "color": lambda: f"#{dice.getrandbits(24):06x}",
-        "background-color": lambda: f"rgba({dice.randrange(256)}, {dice.randrange(256)}, {dice.randrange(256)}, 0.8)",
-        "padding": lambda: f"{dice.randrange(1, 25) / 8:g}rem {dice.randrange(1, 25) / 8:g}rem",
-        "margin-block": lambda: f"{dice.randrange(40)}px {dice.randrange(40)}px",
-        "font-size": lambda: f"{dice.randrange(70, 200) / 100:g}rem",
-        "line-height": lambda: f"{dice.randrange(100, 180) / 100:g}",
-        "border": lambda: f"{dice.randrange(1, 4)}px solid var(--{dice.choice(blocks)}-edge)",
-        "border-radius": lambda: f"{dice.randrange(16)}px",
-        "display": lambda: dice.choice(["flex", "grid", "block", "inline-block", "none"]),
-        "transition": lambda: f"{dice.choice(['color', 'opacity', 'transform'])} {dice.randrange(80, 400)}ms ease",
-        "box-shadow": lambda: f"0 {dice.randrange(9)}px {dice.randrange(24)}px rgba(0, 0, 0, {dice.random():.2f})",
-    }
-
-    def rule(indent: str) -> str:
-        selector = f".{dice.choice(blocks)}__{dice.choice(parts)}{dice.choice(states)}"
-        lines = [f"{indent}  {name}: {properties[name]()};" for name in dice.sample(sorted(properties), 5)]
-        return "\n".join([f"{indent}{selector} {{", *lines, f"{indent}}}\n"])
-
-    text = ""
-    while len(text) < STYLE_SHEET_BYTES:
-        if dice.random() < 0.9:
-            text += rule("")
-        else:
-            text += f"@media (min-width: {dice.randrange(30, 90)}em) {{\n{rule('  ')}{rule('  ')}}}\n"
-    return text
-
-
-def copy_project(folder: Path) -> Path:
-    source = folder / SITE
-    shutil.copytree(BENCH / "project", source, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*"))
-    sheet = source / STYLE_SHEET
-    sheet.parent.mkdir(parents=True)
-    sheet.write_text(style_sheet(), encoding="utf-8")
-    return source
-
-
 # ---- the host
-
-
-@contextlib.contextmanager
-def booted(group: str) -> Iterator[Host]:
-    """A host that is gone in the end, whatever happens, with all that was started on it."""
-    host = Host(group=group)
-    try:
-        say("booting a host")
-        host.down()
-        host.up()
-        yield host
-    finally:
-        # A second Ctrl-C would leave the host behind: it reaches neither this process nor podman, in its own group.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        subprocess.run([TESTBED, "down", group], check=True, stdout=subprocess.DEVNULL, preexec_fn=os.setpgrp)
-        shutil.rmtree(host.scratch, ignore_errors=True)
 
 
 def deploy(host: Host, stack: str, **variables: Any) -> None:
@@ -186,28 +104,6 @@ def deploy(host: Host, stack: str, **variables: Any) -> None:
     if run.rc:
         raise Trouble(f"the deploy failed:\n{run.output[-4000:]}")
     wait_until_quiet(host)
-
-
-def wait_until_quiet(host: Host) -> None:
-    """Until the host watches and drains nothing any more."""
-    end = time.monotonic() + QUIET_DEADLINE
-    units = "systemctl list-units --plain --no-legend --state=active,activating,deactivating"
-    busy = (
-        f"{units} 'switchyard-*@{SITE}.service'; {units} '{SITE}@*.service' | tail -n +2; "
-        "pgrep -af '[n]ginx: worker process is shutting down'"
-    )
-    while said := host.sh(busy, check=False).strip():
-        if time.monotonic() > end:
-            raise Trouble(f"the host is still busy after {QUIET_DEADLINE:g} s:\n{said}")
-        time.sleep(0.5)
-
-
-def release_of(host: Host) -> str:
-    return Path(host.sh(f"readlink /etc/switchyard/{SITE}/current").strip()).name
-
-
-def write(host: Host, path: str, text: str) -> None:
-    host.sh(f"cat > {path} <<'END OF FILE'\n{text}END OF FILE")
 
 
 def set_up_tutorial(host: Host) -> None:
@@ -226,7 +122,8 @@ def set_up_tutorial(host: Host) -> None:
     write(host, f"{home}/.env", f"SECRET_KEY={secrets.token_urlsafe(50)}\nALLOWED_HOSTS={DOMAIN}\n")
     as_tutor = f"cd {home} && runuser -u tutor -- env $(cat .env) {venv}/bin/python manage.py"
     host.sh(f"{as_tutor} migrate --verbosity=0 && {as_tutor} collectstatic --noinput --verbosity=0")
-    write(host, "/etc/systemd/system/gunicorn.service", (BENCH / "tutorial/gunicorn.service").read_text())
+    unit = jinja2.Template((BENCH / "tutorial/gunicorn.service.j2").read_text(), keep_trailing_newline=True)
+    write(host, "/etc/systemd/system/gunicorn.service", unit.render(stack="wsgi"))
     write(host, "/etc/nginx/sites-enabled/tutorial.conf", (BENCH / "tutorial/nginx.conf").read_text())
     host.sh("set -e; systemctl daemon-reload; systemctl start gunicorn; nginx -qt; systemctl reload nginx")
     wait_for_an_answer(host, TUTORIAL)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import figures
 import growth
 import pytest
-from growth import Sample
+import runs
+from runs import Sample
 
 
 def samples(**walls):
@@ -41,13 +43,13 @@ def test_what_was_measured_on_a_busy_machine_is_no_verdict():
 
 
 def test_every_line_of_the_table_is_as_wide_as_the_others():
-    lines = growth.table(growth.rows(samples(n1=[8], n8=[200]))).splitlines()
+    lines = figures.grid(growth.HEAD, growth.rows(samples(n1=[8], n8=[200]))).splitlines()
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
 
 
 def test_the_tasks_that_take_longest_come_first():
-    assert growth.slowest(samples(n1=[8])[1][0]) == "slow 8.0 s, quick 0.1 s"
+    assert runs.slowest(samples(n1=[8, 10, 9])[1]) == "slow 9.0 s, quick 0.1 s"
 
 
 def test_an_inventory_has_the_first_hosts_and_all_variables(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import access_log as bench
+import figures
 import pytest
 from access_log import GOACCESS, HOUR, WC, WHOLE, Sample
 from ansible_collections.switchyard.django.plugins.module_utils import access_log
@@ -37,7 +38,7 @@ def test_the_aim_is_time_and_memory(ours, memory, verdict):
 
 
 def test_every_line_of_the_table_is_as_wide_as_the_others():
-    lines = bench.table(bench.rows("1 GB", samples())).splitlines()
+    lines = figures.grid(bench.HEAD, bench.rows("1 GB", samples())).splitlines()
     assert len(lines) == 6
     assert len({len(line) for line in lines}) == 1
 

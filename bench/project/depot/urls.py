@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import time
+from importlib import metadata
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from stock.models import Item
+
+from depot.edition import EDITION
 
 IO_SECONDS = 0.2
 
@@ -29,9 +32,16 @@ def io(request: HttpRequest) -> HttpResponse:
     return HttpResponse("done\n", content_type="text/plain")
 
 
+def edition(request: HttpRequest) -> HttpResponse:
+    """What is deployed, for those who deploy it: the code, by which stack it is served, and one of its dependencies."""
+    said = (EDITION, type(request).__name__, metadata.version("certifi"))
+    return HttpResponse(" ".join(map(str, said)), content_type="text/plain")
+
+
 urlpatterns = [
     path("", trivial, name="trivial"),
     path("health/", trivial),
     path("items/", rows, name="items"),
     path("io/", io),
+    path("edition/", edition),
 ]

@@ -18,6 +18,8 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     host_program,
     reach,
     sandbox,
+    state,
+    stopwatch,
     units,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.health_probe import (
@@ -130,6 +132,27 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         subprocess.run(["systemctl", "stop", unit], check=False)
         subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
     return Passed(False, not running, message)
+
+
+def pass_or_fail(module: Any, layout: Layout, release: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Let a release pass its gate on behalf of a module, which fails where it doesn't pass.
+
+    :param wanted: successes, deadline and remains, as the modules document them
+    """
+    manifest = state.manifest(layout, release) or module.fail_json(
+        msg=f"{release} is no whole release of {layout.site} on this host. ls {layout.etc}/releases shows what is there"
+    )
+    passed = admit(layout, release, manifest, limits_of(wanted["successes"], wanted["deadline"]))
+    if not passed.ok:
+        took = {"seconds": stopwatch.seconds(), "failed": True}
+        module.fail_json(msg=f"{passed.message}\n{wanted['remains']}".rstrip(), seconds=took["seconds"], gate=took)
+    return {
+        "changed": passed.started,
+        "started": passed.started,
+        "msg": passed.message,
+        "probed": passed.probed,
+        "seconds": stopwatch.seconds(),
+    }
 
 
 def unreached(layout: Layout, release: str, manifest: Mapping[str, Any]) -> str:

@@ -93,6 +93,23 @@ options:
     description: Whether this is the last task of the run, which frees its lease once the release is live.
     type: bool
     default: false
+  gate:
+    description: How the release passes its gate before it moves, unless it is live and runs already; without it, it has
+      passed.
+    type: dict
+    suboptions:
+      successes:
+        description: How many rounds of probes in a row it must pass.
+        type: int
+        default: 3
+      deadline:
+        description: The seconds that it has.
+        type: float
+        default: 60
+      remains:
+        description: What was changed for the release and stays where it does not pass; the message ends with it.
+        type: str
+        default: ""
 author: switchyard.django contributors (@switchyard)
 """
 
@@ -147,6 +164,10 @@ freed:
   description: Whether the lease was freed.
   type: bool
   returned: success
+gate:
+  description: What M(switchyard.django.release_gate) returns, where the release had a gate to pass.
+  type: dict
+  returned: success
 message:
   description: What happened; where the release is not live, what failed, what was restored and why.
   type: str
@@ -154,7 +175,7 @@ message:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, swap
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state, swap
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -184,17 +205,34 @@ def main() -> None:
             "keep": {"type": "int", "default": 0},
             "worker_connections": {"type": "int", "default": 0},
             "free": {"type": "bool", "default": False},
+            "gate": {
+                "type": "dict",
+                "options": {
+                    "successes": {"type": "int", "default": 3},
+                    "deadline": {"type": "float", "default": 60},
+                    "remains": {"type": "str", "default": ""},
+                },
+            },
         },
         supports_check_mode=True,
     )
     layout, wanted = Layout(module.params["site"]), module.params
     lease.keep(layout, wanted["lease"], module.fail_json)
+    passed = {}
+    if wanted["gate"] and not module.check_mode and not is_live(layout, wanted["release"]):
+        passed = gate.pass_or_fail(module, layout, wanted["release"], wanted["gate"])
     plan = swap.plan_of(layout, wanted, wanted["lease"])
     if module.check_mode:
         module.exit_json(**swap.check(layout, plan, wanted["keep"]), freed=False)
     outcome = swap.carry_out(layout, plan, wanted["keep"])
+    outcome["seconds"] = round(outcome["seconds"] - passed.get("seconds", 0), 1)
     freed = outcome["moved"] and wanted["free"] and lease.free(layout, wanted["lease"])
-    module.exit_json(**outcome, freed=freed)
+    module.exit_json(**outcome, freed=freed, gate=passed)
+
+
+def is_live(layout: Layout, release: str) -> bool:
+    """Whether it is, and runs, so that it has no gate to pass."""
+    return state.live_release(layout) == release and release in state.running_instances(layout)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state, stopwatch
+from ansible_collections.switchyard.django.plugins.module_utils import gate, lease, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -77,25 +77,9 @@ def main() -> None:
     )
     lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout, release = Layout(module.params["site"]), module.params["release"]
-    manifest = state.manifest(layout, release)
     if module.check_mode:
         module.exit_json(changed=release not in state.running_instances(layout), started=False)
-    if manifest is None:
-        module.fail_json(
-            msg=f"{release} is no whole release of {layout.site} on this host. "
-            f"ls {layout.etc}/releases shows what is there"
-        )
-    limits = gate.limits_of(module.params["successes"], module.params["deadline"])
-    passed = gate.admit(layout, release, manifest, limits)
-    if not passed.ok:
-        module.fail_json(msg=f"{passed.message}\n{module.params['remains']}".rstrip(), seconds=stopwatch.seconds())
-    module.exit_json(
-        changed=passed.started,
-        started=passed.started,
-        msg=passed.message,
-        probed=passed.probed,
-        seconds=stopwatch.seconds(),
-    )
+    module.exit_json(**gate.pass_or_fail(module, layout, release, module.params))
 
 
 if __name__ == "__main__":

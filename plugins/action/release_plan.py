@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.switchyard.django.plugins.module_utils import disk, identity
+from ansible_collections.switchyard.django.plugins.plugin_utils import rendering
 
 REQUIRED = {
     "source": "dict",
@@ -47,6 +48,9 @@ class ActionModule(ActionBase):
             argument_spec={name: {"type": kind, "required": True} for name, kind in REQUIRED.items()}
         )
         source, state = given["source"], given["state"]
+        given["modules"] = [
+            {"path": one["path"], "content": rendering.text(self, one, task_vars or {})} for one in given["modules"]
+        ]
         code = {
             "source": source["identity"],
             "root": source["root"],

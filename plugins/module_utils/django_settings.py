@@ -16,7 +16,6 @@ from typing import Any
 from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, services, sizing
 from ansible_collections.switchyard.django.plugins.module_utils.environment import host_header, https_origins
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
-from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
 
 # Both go into a unit and into nginx's configuration, so only what needs no quoting there.
 SAFE_PATH = re.compile(r"/[A-Za-z0-9._/@+-]*")
@@ -268,75 +267,3 @@ def refusal(verdict: Verdict) -> str:
 def _yaml(value: Mapping[str, Any]) -> list[str]:
     """Flat YAML whose values are JSON, which YAML reads as it is."""
     return [f"{name}: {json.dumps(item)}" for name, item in value.items()]
-
-
-# --- site_settings_overrides -----------------------------------------------------------------------------------------
-
-SECRET_SETTING = re.compile(r"SECRET|PASSWORD(?!_HASHERS)|TOKEN|API_?KEY|CREDENTIAL", re.IGNORECASE)
-
-
-def overlay_problems(overrides: Mapping[str, Any]) -> list[str]:
-    """What can't be laid over a settings module."""
-    problems = []
-    for name, value in overrides.items():
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(name)):
-            problems.append(
-                f"site_settings_overrides: {name!r} is no setting's name; Django reads upper-case names only"
-            )
-        problems += [f"site_settings_overrides: {found}" for found in _secrets_in(value, str(name))]
-    return problems
-
-
-def _secrets_in(value: Any, path: str) -> list[str]:
-    if isinstance(value, Mapping):
-        if set(value) == {"$env"}:
-            return (
-                []
-                if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(value["$env"]))
-                else [f"{path}: $env needs a variable's name"]
-            )
-        return [found for name, item in value.items() for found in _secrets_in(item, f"{path}.{name}")]
-    if isinstance(value, (list, tuple)):
-        return [found for number, item in enumerate(value) for found in _secrets_in(item, f"{path}[{number}]")]
-    if isinstance(value, str) and _is_secret(path.rpartition(".")[2], value):
-        name = re.sub(r"\W+", "_", path).upper()
-        return [
-            f"{path} would lie in the release's folder for the site to read. "
-            f"Put it into site_env and write {{$env: {name}}} here"
-        ]
-    return []
-
-
-def _is_secret(name: str, value: str) -> bool:
-    return bool(value) and bool(SECRET_SETTING.search(name) or PASSWORD_IN_URL.search(value))
-
-
-OVERLAY = """\
-# Made by switchyard.django from site_settings_overrides, which it lays over the project's own settings.
-import json
-import os
-
-from {base} import *  # noqa: F401,F403
-
-
-def _read(value):
-    if isinstance(value, dict):
-        if set(value) == {{"$env"}}:
-            return os.environ[value["$env"]]
-        return {{name: _read(item) for name, item in value.items()}}
-    if isinstance(value, list):
-        return [_read(item) for item in value]
-    return value
-
-
-globals().update(_read(json.loads({overrides!r})))
-
-# The project's key if it is one; otherwise the one that was made for the site.
-if not globals().get("SECRET_KEY") or SECRET_KEY.startswith("django-insecure-"):
-    SECRET_KEY = os.environ.get("SECRET_KEY") or os.environ["DJANGO_SECRET_KEY"]
-"""
-
-
-def overlay(base: str, overrides: Mapping[str, Any]) -> str:
-    """The text of the settings module that lays the overrides over the project's settings."""
-    return OVERLAY.format(base=base, overrides=json.dumps(overrides, sort_keys=True))

@@ -14,7 +14,6 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     django_environment,
-    django_settings,
     env_file,
     env_finding,
     env_names,
@@ -23,6 +22,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     process_variables,
     requirements,
     services,
+    settings_overlay,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout, site_name_problem
 
@@ -79,7 +79,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     if not variables["site_source"]:
         found.append("site_source is empty. Give a git URL, or the folder that holds manage.py")
     found += requirements.overrides_problems(variables["site_requirements_overrides"])
-    found += django_settings.overlay_problems(variables["site_settings_overrides"])
+    found += settings_overlay.problems(variables["site_settings_overrides"])
     return [problem for problem in found if problem]
 
 

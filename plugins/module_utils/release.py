@@ -35,6 +35,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     processes,
     reach,
     sandbox,
+    settings_overlay,
     state,
     units,
 )
@@ -289,7 +290,7 @@ def lay_modules(layout: Layout, wanted: Wanted) -> None:
     texts = {one["path"]: one["content"] for one in wanted.modules}
     if wanted.overrides:
         name = f"{django_settings.OVERLAY_MODULE}.py"
-        texts[name] = django_settings.overlay(wanted.settings_module, wanted.overrides)
+        texts[name] = settings_overlay.text(wanted.settings_module, wanted.overrides)
     for name, text in texts.items():
         (folder / name).write_text(text)
     ownership.take(folder, layout.site)

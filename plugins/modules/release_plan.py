@@ -86,7 +86,8 @@ options:
     type: dict
     required: true
   modules:
-    description: The Python modules that the stack lays beside the project's, with path and content.
+    description: The Python modules that the stack lays beside the project's, each with its path, and its content or the
+      template that makes it.
     type: list
     elements: dict
     required: true

@@ -151,7 +151,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"systemd_writable_paths": ["/srv/exports\nUser=root"]},
         ["systemd_writable_paths", "can't stand in a unit", "/srv/exports"],
     ),
-    "stall": ({"asgi_stall_threshold": "soon"}, ["asgi_stall_threshold", "float"]),
+    "stall": ({"asgi_stall_threshold": "soon"}, ["asgi_stall_threshold soon must be a number of seconds"]),
     "package that is not there": ({"site_package": "shop"}, ["site_package 'shop'", "no folder"]),
     "health path": ({"site_health_path": "health check"}, ["site_health_path 'health check'", "/health/"]),
     "secret in an override": (

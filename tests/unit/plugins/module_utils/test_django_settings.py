@@ -17,8 +17,9 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     django_inspector,
     django_settings,
     environment,
+    settings_overlay,
 )
-from ansible_collections.switchyard.django.plugins.module_utils.django_settings import covers, judge, overlay, refusal
+from ansible_collections.switchyard.django.plugins.module_utils.django_settings import covers, judge, refusal
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from hypothesis import given
 from hypothesis import strategies as st
@@ -289,7 +290,7 @@ def overrides_in(warning):
     """The line for the site's variables that a warning ends with."""
     line = re.search(r"to the site's variables: (site_settings_overrides: .*)$", warning)[1]
     overrides = yaml.safe_load(line.replace("site_settings_overrides: ", "", 1))
-    assert django_settings.overlay_problems(overrides) == []
+    assert settings_overlay.problems(overrides) == []
     return overrides
 
 
@@ -439,7 +440,7 @@ def test_what_is_suggested_is_accepted_as_a_variable():
         }
     )
     suggested = yaml.safe_load(refusal(verdict).partition("variables:\n")[2])
-    assert django_settings.overlay_problems(suggested["site_settings_overrides"]) == []
+    assert settings_overlay.problems(suggested["site_settings_overrides"]) == []
 
 
 # --- the overlay -----------------------------------------------------------------------------------------------------
@@ -458,7 +459,7 @@ def lay(monkeypatch):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         namespace = {}
-        exec(compile(overlay("projects_own_settings", overrides), "overlay.py", "exec"), namespace)  # noqa: S102
+        exec(compile(settings_overlay.text("projects_own_settings", overrides), "overlay.py", "exec"), namespace)  # noqa: S102
         return namespace
 
     return lay
@@ -504,13 +505,13 @@ def test_any_value_arrives_as_it_was_written(overrides):
     module.SECRET_KEY = "own"
     sys.modules["base_of_property"] = module
     namespace = {}
-    exec(overlay("base_of_property", overrides), namespace)  # noqa: S102
+    exec(settings_overlay.text("base_of_property", overrides), namespace)  # noqa: S102
     assert {name: namespace[name] for name in overrides} == json.loads(json.dumps(overrides))
 
 
 def test_the_module_holds_no_value_of_the_environment(lay, monkeypatch):
     monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
-    assert "hunter2" not in overlay("shop.settings", {"X": {"$env": "DB_PASSWORD"}})
+    assert "hunter2" not in settings_overlay.text("shop.settings", {"X": {"$env": "DB_PASSWORD"}})
 
 
 @pytest.mark.parametrize("name", ["MEDIA_ROOT", "STATIC_ROOT"])

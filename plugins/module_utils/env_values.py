@@ -184,7 +184,7 @@ def split_url(value: str) -> SplitResult | None:
         return None
     try:
         parts = _urlsplit(value)
-        _ = parts.port
+        _port = parts.port
     except ValueError:
         return None
     return parts

@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers matrix lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ servers: testbed-ready ## try every app server on each Debian release, and write
 	@rm -rf tests/output/servers
 	@$(BIN)/pytest tests/integration/test_servers.py -k matrix
 	@$(BIN)/python tests/integration/server_table.py
+
+matrix: testbed-ready ## try each ansible-core on each Python with each Debian release, and write the table of docs/matrix.md (half an hour)
+	@$(PYTHON) testbed/testbed image trixie --warm
+	@rm -rf tests/output/matrix
+	@$(BIN)/pytest tests/integration/test_matrix.py
+	@$(BIN)/python tests/integration/matrix_table.py
 
 lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint
 	@echo "lint: yamllint";     $(BIN)/yamllint --strict .

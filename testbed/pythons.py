@@ -35,6 +35,6 @@ def controller(core: str, python: str, *packages: str) -> Path:
     if not (folder / "bin/python").exists():
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, folder], check=True, env=environment())
     wanted = [f"ansible-core~={core}.0", *packages]
-    into = ["--quiet", "--upgrade", "--python", folder / "bin/python"]
+    into = ["--quiet", "--upgrade", "--python", str(folder / "bin/python")]
     subprocess.run([uv, "pip", "install", *into, *wanted], check=True, env=environment())
     return folder

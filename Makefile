@@ -80,7 +80,7 @@ lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint, changelog, workflow
 	@echo "lint: mypy testbed"; $(BIN)/mypy --no-error-summary --python-version 3.11 testbed/*.py
 	@echo "lint: ansible-lint"; $(BIN)/ansible-lint -q --strict
 	@echo "lint: changelog";    $(BIN)/antsibull-changelog lint
-	@echo "lint: workflow";     $(BIN)/zizmor --quiet --offline --pedantic .github
+	@echo "lint: workflow";     $(BIN)/zizmor --quiet --offline --pedantic .github/workflows
 
 checks: .venv/dev ## what a published collection has to pass: antsibull-docs, galaxy-importer, ansible-test sanity [core=2.21|none]
 	@$(PYTHON) testbed/testbed setup shellcheck

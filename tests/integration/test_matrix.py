@@ -105,12 +105,12 @@ def test_a_site_is_deployed_switched_and_rolled_back(ansible: Path, host: Host) 
         return json.loads(body)["interface"]
 
     play("site.yml", serve_mode="wsgi")
-    assert interface() == "wsgi"
+    assert interface() == "WSGI"
     assert play("site.yml", serve_mode="wsgi").changed == []
     play("site.yml", serve_mode="asgi")
-    assert interface() == "asgi"
+    assert interface() == "ASGI"
     play("rollback.yml")
-    assert interface() == "wsgi"
+    assert interface() == "WSGI"
     tools = "python3 -V; nginx -v 2>&1; systemctl --version | head -n 1"
     python, nginx, systemd = (re.findall(r"\d[\d.]*", line)[0] for line in host.sh(tools).splitlines())
     debian = host.sh("cat /etc/debian_version").strip()

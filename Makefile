@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ demo-down: ## remove the demo: its host, its network, its key, its inventory
 test: lint testbed-ready ## lint, unit tests, and those scenarios that say the most (a few minutes)
 	@$(BIN)/pytest -m 'not full'
 
-test-all: lint testbed-ready ## all of it: every scenario, on each Debian release
+test-all: lint checks testbed-ready ## all of it: every scenario, on each Debian release
 	@$(PYTHON) testbed/testbed image trixie --warm
 	@$(BIN)/pytest
 
@@ -67,12 +67,24 @@ servers: testbed-ready ## try every app server on each Debian release, and write
 	@$(BIN)/pytest tests/integration/test_servers.py -k matrix
 	@$(BIN)/python tests/integration/server_table.py
 
-lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint
+matrix: testbed-ready ## try each ansible-core on each Python with each Debian release, and write the table of docs/matrix.md (half an hour)
+	@$(PYTHON) testbed/testbed image trixie --warm
+	@rm -rf tests/output/matrix
+	@$(BIN)/pytest tests/integration/test_matrix.py
+	@$(BIN)/python tests/integration/matrix_table.py
+
+lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint, changelog, workflow
 	@echo "lint: yamllint";     $(BIN)/yamllint --strict .
 	@echo "lint: ruff";         $(BIN)/ruff check --quiet --output-format=concise
 	@echo "lint: mypy";         $(BIN)/mypy --no-error-summary
 	@echo "lint: mypy testbed"; $(BIN)/mypy --no-error-summary --python-version 3.11 testbed/*.py
 	@echo "lint: ansible-lint"; $(BIN)/ansible-lint -q --strict
+	@echo "lint: changelog";    $(BIN)/antsibull-changelog lint
+	@echo "lint: workflow";     $(BIN)/zizmor --quiet --offline --pedantic .github/workflows
+
+checks: .venv/dev ## what a published collection has to pass: antsibull-docs, galaxy-importer, ansible-test sanity [core=2.21|none]
+	@$(PYTHON) testbed/testbed setup shellcheck
+	@$(BIN)/python tests/checks.py $(if $(core),--core=$(core))
 
 unit: .venv/dev ## unit tests alone (seconds, no hosts)
 	@$(BIN)/pytest tests/unit testbed

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -93,7 +92,11 @@ def paths(dice: random.Random, distinct: int) -> Callable[[], str]:
         lambda: f"/blog/{dice.choice(WORDS)}-{dice.choice(WORDS)}-{int(dice.random() * 4_000)}/?utm_source=letter",
         lambda: f"/media/{dice.getrandbits(64):016x}.jpg",
     ]
-    return lambda: shapes[int(dice.random() * len(shapes))]()
+
+    def one() -> str:
+        return shapes[int(dice.random() * len(shapes))]()
+
+    return one
 
 
 def lines(size: int, distinct: int = 0) -> Iterator[str]:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -102,8 +101,8 @@ class Bench:
     def up(self) -> dict[int, Path]:
         whole = self.scratch / "inventory.yml"
         names = [f"web{number}" for number in range(1, max(COUNTS) + 1)]
-        run([TESTBED, "down", self.group])
-        run([TESTBED, "up", *names, f"--group={self.group}", "--warm", f"--inventory={whole}"])
+        run([sys.executable, TESTBED, "down", self.group])
+        run([sys.executable, TESTBED, "up", *names, f"--group={self.group}", "--warm", f"--inventory={whole}"])
         return inventories(whole, self.scratch)
 
     def deploy(self, inventory: Path, count: int) -> Sample:
@@ -152,7 +151,7 @@ def main() -> int:
             say("interrupted.")
             return 130
         finally:
-            subprocess.run([TESTBED, "down", group], check=False, stdout=subprocess.DEVNULL)
+            subprocess.run([sys.executable, TESTBED, "down", group], check=False, stdout=subprocess.DEVNULL)
     lines = rows(samples)
     notes = [
         f"Rounds: {given.rounds}. Cores: {CORES}, for the controller and all hosts.",

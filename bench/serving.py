@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -326,7 +325,7 @@ async def hold(address: str, wanted: int, seconds: float, memories: Callable[[],
 
     before = await asyncio.to_thread(memories)
     try:
-        await succeeded(come() for _ in range(wanted))
+        await succeeded(come() for _dummy in range(wanted))
         await asyncio.sleep(seconds)
         held = await asyncio.to_thread(memories)
         echoed = await succeeded(echo(websocket, f"text {number}") for number, websocket in enumerate(opened))

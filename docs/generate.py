@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what the pages of docs/ take from the code, or say with --check whether they are what it says.
 
-docs/variables.md comes from the argument specs of the roles, the tables of docs/diagnosis.md from the modules' own.
+docs/variables.md and the README of each role come from the argument specs of the roles, the tables of docs/diagnosis.md
+from the modules' own.
 """
 
 from __future__ import annotations
@@ -50,12 +51,26 @@ ROLE = """
 {rows}
 """
 
+README = """\
+<!-- Made from meta/argument_specs.yml by {way_out}; a change here is lost. -->
+
+# switchyard.django.{name}
+
+{short}.
+
+{description}
+
+Its variables: [docs/variables.md](../../docs/variables.md#{name}). The playbooks run it with the others: see the
+[README](../../README.md) of the collection.
+"""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page is out of date")
     check = parser.parse_args().check
     pages = {ROOT / "docs/variables.md": variables(), ROOT / "docs/diagnosis.md": diagnosis()}
+    pages |= {ROOT / "roles" / name / "README.md": readme(name) for name in roles()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if check:
@@ -81,6 +96,14 @@ def variables() -> str:
             short = plain(spec["main"]["short_description"])
             parts.append(ROLE.format(name=name, short=short, rows=rows))
     return "".join(parts)
+
+
+def readme(role: str) -> str:
+    """Of a role: Ansible Galaxy asks for one in each."""
+    main = argument_spec(role)["main"]
+    return README.format(
+        way_out=WAY_OUT, name=role, short=plain(main["short_description"]), description=plain(description(main))
+    )
 
 
 def roles() -> list[str]:

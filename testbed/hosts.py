@@ -148,11 +148,14 @@ def _network(group: str) -> None:
 def _reuse(host: Host, release: str, publish: str | None) -> None:
     if host.release != release:
         raise Trouble(
-            f"{host.name} runs {host.release}, not {release}. To have it anew: testbed/testbed down {host.group}"
+            f"{host.name} runs {host.release}, not {release}. "
+            f"To have it anew: python3 testbed/testbed down {host.group}"
         )
     if publish and publish not in host.ports:
         has = ", ".join(host.ports) or "no port"
-        raise Trouble(f"{host.name} has {has}, not {publish}. To have it anew: testbed/testbed down {host.group}")
+        raise Trouble(
+            f"{host.name} has {has}, not {publish}. To have it anew: python3 testbed/testbed down {host.group}"
+        )
     if host.running:
         say(f"{host.name}: is there already")
     else:
@@ -194,7 +197,8 @@ def _wait_until_booted(container: str) -> None:
         if state == "degraded":
             failed = podman("exec", container, "systemctl", "--failed", "--plain", "--no-legend").strip()
             raise Trouble(
-                f"{container} booted with failed units:\n  {failed}\nLook: testbed/testbed exec … -- journalctl -b"
+                f"{container} booted with failed units:\n  {failed}\n"
+                "Look: python3 testbed/testbed exec … -- journalctl -b"
             )
         if now - started > BOOT_TIMEOUT:
             jobs = ask_podman("exec", container, "systemctl", "list-jobs", "--no-legend").stdout.strip()

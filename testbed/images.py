@@ -140,7 +140,7 @@ def parse_stanza(text: str) -> dict[str, str]:
         if line[0].isspace():
             fields[last] += "\n" + line
         else:
-            last, _, value = line.partition(":")
+            last, _sep, value = line.partition(":")
             fields[last] = value.strip()
     return fields
 

@@ -79,7 +79,7 @@ def podman(*arguments: str, stdin: str | None = None) -> str:
 def ask_podman(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run podman where a failure is an answer, too."""
     if shutil.which("podman") is None:
-        raise Trouble("podman is not installed. Run: testbed/testbed setup")
+        raise Trouble("podman is not installed. Run: python3 testbed/testbed setup")
     return subprocess.run(
         podman_command(*arguments),
         input=stdin,

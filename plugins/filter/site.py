@@ -30,7 +30,11 @@ def module(name: str) -> Any:
 
 def of(name: str, function: str) -> Callable[..., Any]:
     """A filter that is a function of one of module_utils."""
-    return lambda *arguments, **options: getattr(module(name), function)(*arguments, **options)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(module(name), function)(*arguments, **options)
+
+    return call
 
 
 def exec_start(arguments: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ LACKS = {
 }
 # How env, a shell and Python say that there is no such command, and the packages whose names are not the commands'.
 NO_COMMAND = re.compile(
-    r"env: ['‘](?P<env>[\w.+-]+)['’]: No such file"
+    r"env: ['\u2018](?P<env>[\w.+-]+)['\u2019]: No such file"
     r"|(?:sh|bash): (?:line )?\d+: (?P<sh>[\w.+-]+): (?:command )?not found"
     r"|No such file or directory: '(?P<python>[\w.+-]+)'"
 )

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, nginx_service, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_command, nginx_service, units
 from ansible_collections.switchyard.django.plugins.module_utils.edge_variables import ACME_DIRECTORIES
 from ansible_collections.switchyard.django.plugins.module_utils.layout import LETSENCRYPT, NGINX_SITES, Layout
 
@@ -512,7 +512,7 @@ def _openssl(*arguments: str) -> subprocess.CompletedProcess[str] | None:
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command that says what it has to say in English."""
-    return subprocess.run(
+    return host_command.run(
         command,
         env={**os.environ, "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,

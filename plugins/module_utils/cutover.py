@@ -33,6 +33,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     gate,
     guard,
     history,
+    host_command,
     host_program,
     listing,
     nginx_service,
@@ -182,7 +183,7 @@ def _move(layout: Layout, plan: Plan, before: str | None) -> Outcome:
     try:
         if plan.operation in ("restore", "return"):  # its drain may be over by now
             guard.let_live(layout, plan.release)
-            subprocess.run(["systemctl", "start", layout.unit(plan.release)], check=False, capture_output=True)
+            host_command.run(["systemctl", "start", layout.unit(plan.release)], check=False, capture_output=True)
         _require_instance(layout, plan.release)
         _require_welcome(layout, plan)
         _validate_candidate(layout, plan)

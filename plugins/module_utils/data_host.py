@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import services, state, units
+from ansible_collections.switchyard.django.plugins.module_utils import host_command, services, state, units
 
 # sudo: a host that is reached as root may have none, and PostgreSQL lets its own user administer it alone.
 PACKAGES = {"postgresql": ["postgresql", "python3-psycopg2", "sudo"], "redis": ["redis-server"]}
@@ -155,7 +155,7 @@ def _look_at_postgresql(found: Found, site: str, port: int, fingerprint: str, ho
 
 def _ask_postgresql(site: str, port: int) -> subprocess.CompletedProcess[str]:
     command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", f"--port={port}", f"--field-separator={SEPARATOR}"]
-    return subprocess.run(
+    return host_command.run(
         [*command, f"--host={services.SOCKETS}", "--dbname=postgres", "--pset=null=-"],
         input=QUESTION.format(site=site),
         env={**os.environ, "PGCONNECT_TIMEOUT": "5", "LC_ALL": "C.UTF-8"},
@@ -228,7 +228,7 @@ def _port(configuration: str) -> int:
 
 
 def _started(unit: str) -> float:
-    done = subprocess.run(
+    done = host_command.run(
         ["systemctl", "show", "--timestamp=unix", "--property=ActiveEnterTimestamp", "--value", unit],
         capture_output=True,
         text=True,

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.switchyard.django.plugins.module_utils import host_command
 from ansible_collections.switchyard.django.plugins.module_utils.layout import (
     NGINX_MAIN,
     NGINX_SITES,
@@ -81,7 +81,7 @@ def is_stock() -> bool:
     """Whether the default site is there as the distribution made it."""
     if not STOCK_SITE.is_symlink() or os.path.realpath(STOCK_SITE) != STOCK_TEXT or not os.path.isfile(STOCK_TEXT):
         return False
-    shipped = subprocess.run(
+    shipped = host_command.run(
         ["dpkg-query", "--show", "--showformat=${Conffiles}\n", "nginx-common"],
         capture_output=True,
         text=True,
@@ -153,7 +153,7 @@ def _names_of(server: str) -> set[str]:
 
 def _listen(words: list[str]) -> Listen:
     """Take a directive apart: an address, a port, or both, and what else there is to say."""
-    address, _, port = words[0].rpartition(":") if not words[0].endswith("]") else (words[0], "", "80")
+    address, _sep, port = words[0].rpartition(":") if not words[0].endswith("]") else (words[0], "", "80")
     if not port.isdecimal():  # an address alone
         address, port = words[0], "80"
     return Listen(address, int(port), not {"default", "default_server"}.isdisjoint(words[1:]))
@@ -200,7 +200,7 @@ def files_with(name: str) -> list[str]:
 def _files() -> list[tuple[str, str]]:
     """Path and text, without its comments, of each file of nginx's configuration."""
     try:
-        told = subprocess.run(["nginx", "-T", "-q"], capture_output=True, text=True, check=False, errors="replace")
+        told = host_command.run(["nginx", "-T", "-q"], capture_output=True, text=True, check=False, errors="replace")
     except OSError:  # a bare host
         return []
     parts = CONFIGURATION_FILE.split(told.stdout)

@@ -12,10 +12,11 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.switchyard.django.plugins.module_utils import host_command
 
 
 def sync_folder(folder: Path) -> None:
@@ -86,7 +87,7 @@ def remove(path: Path) -> None:
 
 def settle(folder: Path) -> None:
     """Make everything durable that the file system of a folder holds: for trees of many files."""
-    subprocess.run(["sync", "--file-system", folder], check=True)
+    host_command.run(["sync", "--file-system", folder], check=True)
 
 
 @contextlib.contextmanager

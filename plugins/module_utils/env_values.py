@@ -184,7 +184,7 @@ def split_url(value: str) -> SplitResult | None:
         return None
     try:
         parts = _urlsplit(value)
-        _ = parts.port
+        int(parts.port or 0)  # a port that is none is noticed here alone
     except ValueError:
         return None
     return parts

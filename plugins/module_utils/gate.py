@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 from ansible_collections.switchyard.django.plugins.module_utils import (
     diagnosis,
     guard,
+    host_command,
     host_program,
     reach,
     sandbox,
@@ -108,9 +108,9 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
     running = units.is_active(unit)
     since = time.time()
     if not running:
-        subprocess.run(["systemctl", "daemon-reload"], check=True)
-        subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
-        subprocess.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
+        host_command.run(["systemctl", "daemon-reload"], check=True)
+        host_command.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
+        host_command.run(["systemctl", "start", "--no-block", unit], check=False, capture_output=True)
     # While the instance starts.
     away = unreached(layout, release, manifest)
     report = (
@@ -129,8 +129,8 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         return Passed(True, not running, message, probed)
     message = explain(layout, release, since, report) if report else f"{away}\n{_refused(release)}"
     if not running:
-        subprocess.run(["systemctl", "stop", unit], check=False)
-        subprocess.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
+        host_command.run(["systemctl", "stop", unit], check=False)
+        host_command.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
     return Passed(False, not running, message)
 
 

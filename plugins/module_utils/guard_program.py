@@ -8,6 +8,9 @@ its last connection is gone, or when the drain time is over: the application its
 left of certificates it removes when no way back needs them any more.
 """
 
+# It is a program of its own: there is no AnsibleModule to run a command or to answer by.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import json

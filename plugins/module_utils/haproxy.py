@@ -15,14 +15,13 @@ import errno
 import hashlib
 import re
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_command, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import (
     HAPROXY,
     HAPROXY_CERTIFICATE,
@@ -97,7 +96,7 @@ def foreign(site: str) -> str:
 
 def _of_the_distribution() -> str:
     """The digest that dpkg knows of the configuration that came with the package."""
-    said = subprocess.run(
+    said = host_command.run(
         ["dpkg-query", "--show", "--showformat=${Conffiles}", "haproxy"], capture_output=True, text=True, check=False
     )
     found = re.search(rf"^ {re.escape(str(HAPROXY_CONFIGURATION))} ([0-9a-f]{{32}})", said.stdout, re.MULTILINE)
@@ -131,7 +130,7 @@ def refused(wanted: Wanted) -> str:
         disk.write(certificate, wanted.certificate.encode(), 0o600)
         text = wanted.configuration.replace(str(HAPROXY_CERTIFICATE), str(certificate))
         disk.write(configuration, text.encode(), 0o600)
-        said = subprocess.run([HAPROXY, "-c", "-f", configuration], capture_output=True, text=True, check=False)
+        said = host_command.run([HAPROXY, "-c", "-f", configuration], capture_output=True, text=True, check=False)
         if said.returncode == 0:
             return ""
         told = (said.stderr or said.stdout).replace(str(configuration), str(HAPROXY_CONFIGURATION))
@@ -150,12 +149,12 @@ def enforce(wanted: Wanted) -> None:
     told = _take_up(wanted.digest)
     if told:
         _put(before)
-        subprocess.run(["systemctl", "reload", UNIT], capture_output=True, check=False)
+        host_command.run(["systemctl", "reload", UNIT], capture_output=True, check=False)
         now = (
             "goes on with the one before" if OURS.match(before[HAPROXY_CONFIGURATION] or "") else "balances nothing yet"
         )
         raise HAProxyError(f"HAProxy did not take up its configuration, and {now}:\n{told}")
-    subprocess.run(["systemctl", "enable", "--quiet", UNIT], check=True, capture_output=True)
+    host_command.run(["systemctl", "enable", "--quiet", UNIT], check=True, capture_output=True)
 
 
 def _put(files: Mapping[Path, str | None]) -> None:
@@ -171,13 +170,13 @@ def _take_up(digest: str) -> str:
     """Why no process has read that configuration in time; empty where one has."""
     began = f"@{time.time():.0f}"
     verb = "reload" if units.is_active(UNIT) else "start"
-    said = subprocess.run(["systemctl", verb, UNIT], capture_output=True, text=True, check=False)
+    said = host_command.run(["systemctl", verb, UNIT], capture_output=True, text=True, check=False)
     until = time.monotonic() + RELOAD_SECONDS
     while said.returncode == 0 and time.monotonic() < until:
         if _read() == digest:
             return ""
         time.sleep(0.1)
-    journal = subprocess.run(
+    journal = host_command.run(
         ["journalctl", "--no-pager", "--output=cat", f"--since={began}", f"--unit={UNIT}", "--lines=20"],
         capture_output=True,
         text=True,

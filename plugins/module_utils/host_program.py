@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, library, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_command, library, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 PACKAGE = "ansible_collections.switchyard.django.plugins.module_utils"
@@ -74,7 +74,7 @@ def _systemd_run(layout: Layout, name: str, module: ModuleType, how: str) -> sub
     # From the library it starts sooner, for there it is compiled.
     home = library.around(__file__)
     program = [home, module.__name__.rpartition(".")[2]] if home else [layout.run / name / "program.pyz"]
-    return subprocess.run(
+    return host_command.run(
         [
             *("systemd-run", f"--unit={_unit(layout, name)}", how, "--collect", "--quiet", "--service-type=exec"),
             *("--property=Restart=on-abnormal", f"--description={layout.site}: switchyard, {name}"),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from dataclasses import dataclass
+
+from ansible_collections.switchyard.django.plugins.module_utils import host_command
 
 LONGEST = 4000
 _FIELDS = "MESSAGE,_PID,_TRANSPORT,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT"
@@ -39,7 +40,7 @@ def epoch(since: str) -> float:
 
 
 def _epoch_by_systemd(since: str) -> float:
-    done = subprocess.run(["systemd-analyze", "timestamp", "--", since], capture_output=True, text=True, check=False)
+    done = host_command.run(["systemd-analyze", "timestamp", "--", since], capture_output=True, text=True, check=False)
     found = _EPOCH.search(done.stdout)
     if done.returncode or not found:
         raise JournalError(
@@ -52,8 +53,8 @@ def _epoch_by_systemd(since: str) -> float:
 def read(unit: str, since: float) -> list[Entry]:
     """The last lines of the unit and of what systemd said of it since then."""
     # What was said a moment ago may still be on its way.
-    subprocess.run(["journalctl", "--sync"], check=False, capture_output=True)
-    done = subprocess.run(
+    host_command.run(["journalctl", "--sync"], check=False, capture_output=True)
+    done = host_command.run(
         [
             "journalctl",
             f"--unit={unit}",

@@ -9,12 +9,19 @@ import os
 import re
 import secrets
 import shlex
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, masking, release, sandbox, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    env_file,
+    host_command,
+    masking,
+    release,
+    sandbox,
+    state,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # The seconds after which a command that nobody looks after is stopped.
@@ -111,7 +118,7 @@ def run(
     try:
         disk.write(extra, env_file.render(variables), 0o600)
         options = [f"--property=RuntimeMaxSec={limit}", f"--property=EnvironmentFile={extra}"]
-        done = subprocess.run(
+        done = host_command.run(
             [layout.manage(release_name), *command],
             env={**os.environ, "SWITCHYARD_OPTIONS": " ".join(options)},
             input=stdin,

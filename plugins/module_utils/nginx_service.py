@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_command, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SCRIPT = 'while [ "$#" -gt 0 ]; do mount --bind "$1" "$2" || exit 70; shift 2; done; exec nginx -t'
@@ -22,7 +22,7 @@ def read_with(places: Mapping[Path, Path]) -> subprocess.CompletedProcess[str]:
     :param places: what is to lie where; a folder before those in it, for what is mounted later lies on top
     """
     pairs = [part for place, folder in places.items() for part in (folder, place)]
-    return subprocess.run(
+    return host_command.run(
         ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", SCRIPT, "sh", *pairs],
         capture_output=True,
         text=True,
@@ -33,7 +33,7 @@ def read_with(places: Mapping[Path, Path]) -> subprocess.CompletedProcess[str]:
 def reload() -> str:
     """Have nginx take up what is on the disk, and say what was wrong; it goes on as before where that is no good."""
     active = units.is_active("nginx.service")
-    done = subprocess.run(
+    done = host_command.run(
         ["systemctl", "reload" if active else "start", "nginx.service"], capture_output=True, text=True, check=False
     )
     return f"nginx can't be {'reloaded' if active else 'started'}: {done.stderr.strip()}" if done.returncode else ""
@@ -45,7 +45,7 @@ def refused_already(layout: Layout, and_ours: bool = True) -> str:
     :param and_ours: whether a file of the site's own is to be told as well, which a deploy writes anew
     """
     try:
-        said = subprocess.run(["nginx", "-t", "-q"], capture_output=True, text=True, check=False)
+        said = host_command.run(["nginx", "-t", "-q"], capture_output=True, text=True, check=False)
     except OSError:  # a bare host
         return ""
     fault = "\n".join(line for line in said.stderr.splitlines() if "[emerg]" in line)

@@ -73,7 +73,7 @@ def result(rows: Rows, method: str, words: list[Any]) -> Rows | None:
         if method in ("values", "values_list", "dates", "datetimes"):
             return replace(rows, kind="queryset", model="", loaded=ALL)
         if method in ("select_related", "prefetch_related"):
-            names = {str(word).split("__")[0] if word else "*" for word in words} or {"*"}
+            names = {str(word).partition("__")[0] if word else "*" for word in words} or {"*"}
             return replace(rows, kind="queryset", loaded=rows.loaded | names)
         if method in LAZY:
             # What was prefetched with the row is there.

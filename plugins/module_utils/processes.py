@@ -9,13 +9,12 @@ that whoever is cut off, whoever comes next brings the host there.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, state, units
+from ansible_collections.switchyard.django.plugins.module_utils import diagnosis, host_command, state, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 # For so many seconds a new process must have run; the guard goes on to watch it. And so many it has to begin.
@@ -170,7 +169,7 @@ def pulses(layout: Layout, release: str) -> dict[str, list[str]]:
 
 def _systemctl(*command: str) -> None:
     """What it can't do is told by the units' states, which are looked at afterwards."""
-    subprocess.run(["systemctl", *command], check=False, capture_output=True)
+    host_command.run(["systemctl", *command], check=False, capture_output=True)
 
 
 # --- before that -----------------------------------------------------------------------------------------------------
@@ -193,7 +192,7 @@ def bad_schedules(timers: Mapping[str, str]) -> list[str]:
     """
     found = []
     for variable, schedule in timers.items():
-        done = subprocess.run(
+        done = host_command.run(
             ["systemd-analyze", "calendar", "--", schedule], capture_output=True, text=True, check=False
         )
         if done.returncode:

@@ -194,7 +194,7 @@ class ProjectIndex:
         except UNPARSABLE as problem:
             line = getattr(problem, "lineno", None)
             reason = getattr(problem, "msg", None) or str(problem) or type(problem).__name__
-            self.unparsable[path] = f"line {line}: {reason}" if line else reason
+            self.unparsable[path] = reason if line is None else f"line {line}: {reason}"
             return None
 
     def parse_rest(self) -> None:

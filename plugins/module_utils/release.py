@@ -14,7 +14,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import tarfile
 import time
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     django_settings,
     env_file,
+    host_command,
     identity,
     made,
     masking,
@@ -92,7 +92,7 @@ def adopt(layout: Layout, release: str, built: str) -> None:
     partial = final.with_name(f"{release}.partial")
     for leftover in (final, partial):
         disk.clear(leftover)
-    subprocess.run(["cp", "--archive", "--link", layout.release(built), partial], check=True)
+    host_command.run(["cp", "--archive", "--link", layout.release(built), partial], check=True)
     os.rename(partial, final)
 
 

@@ -15,7 +15,6 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     certificate,
     default_server,
     disk,
+    host_command,
     nginx_service,
     state,
     units,
@@ -325,7 +325,7 @@ def _require_nginx_without(layout: Layout, removal: Removal) -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = host_command.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RemovalError(f"{' '.join(command)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
 
@@ -353,11 +353,11 @@ def _forget_units(layout: Layout, removal: Removal) -> None:
     _run("systemctl", "daemon-reload")
     site = layout.site
     patterns = [f"{site}.service", f"{site}@*.service", f"{site}@*.timer", f"switchyard-*@{site}.*"]
-    subprocess.run(["systemctl", "reset-failed", "--", *patterns], check=False, capture_output=True)
+    host_command.run(["systemctl", "reset-failed", "--", *patterns], check=False, capture_output=True)
     # systemd keeps the group of a template's instances when the last of them has ended.
     escaped = layout.site.replace("-", r"\x2d")
     slices = [f"system-{escaped}.slice", *(["system-switchyard*.slice"] if removal.shared else [])]
-    subprocess.run(["systemctl", "stop", "--", *slices], check=False, capture_output=True)
+    host_command.run(["systemctl", "stop", "--", *slices], check=False, capture_output=True)
 
 
 def _clear(path: Path) -> None:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, history, locks, state
+from ansible_collections.switchyard.django.plugins.module_utils import disk, history, host_command, locks, state
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -92,7 +91,7 @@ def sweep(layout: Layout, keep: int) -> list[str]:
     if remains:
         _forget_static_files(layout)
     if gone:
-        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        host_command.run(["systemctl", "daemon-reload"], check=True)
     return going
 
 

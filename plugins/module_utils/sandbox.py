@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, units
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, host_command, units
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 DIRECTIVES = (
@@ -107,7 +107,7 @@ def unknown(loosened: Mapping[str, list[str]]) -> list[str]:
         except KeyError:
             found.append(f"systemd_groups: no group {group}")
     for call in (one for one in loosened["system_calls"] if one.startswith("@")):
-        listed = subprocess.run(
+        listed = host_command.run(
             ["systemd-analyze", "syscall-filter", call], capture_output=True, text=True, check=False
         )
         if listed.returncode:
@@ -197,7 +197,7 @@ def run(
             *(f"EnvironmentFile={path}" for path in (environment_file, extra) if path),
             *(f"BindPaths={source}:{destination}" for source, destination in (binds or {}).items()),
         ]
-        done = subprocess.run(
+        done = host_command.run(
             [
                 *("systemd-run", f"--unit={unit}", "--service-type=exec"),
                 *("--wait", "--pipe", "--collect", "--quiet", f"--working-directory={cwd or layout.data}"),

@@ -241,7 +241,7 @@ def _problems_of(choice: Choice, hosts: list[str], addresses: Mapping[str, str])
     if choice.kind is None:
         yield f"{choice.name} must be {', '.join(choice.meanings)} or a URL, for example {choice.example}"
     elif choice.kind != choice.own_kind and choice.host:
-        value = next(value for value, kind in choice.meanings.items() if kind)
+        value = [value for value, kind in choice.meanings.items() if kind][0]
         yield f"{host_name} {choice.host} has no effect without {choice.name}: {value}. Set that, or take it out"
     elif choice.kind == choice.own_kind:
         host = choice.host or (hosts[0] if len(hosts) == 1 else "")

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk
+from ansible_collections.switchyard.django.plugins.module_utils import disk, host_command
 
 KEPT_ARCHIVES = 20
 # What never belongs to a release, for folders that no git looks after.
@@ -199,7 +199,7 @@ REFUSED = {
 
 
 def git(*arguments: str | Path, cwd: Path | None = None, remote: Remote = NO_REMOTE) -> str:
-    done = subprocess.run(
+    done = host_command.run(
         ["git", *(str(part) for part in arguments)],
         cwd=cwd,
         env={

@@ -14,7 +14,6 @@ import os
 import platform
 import pwd
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 from ansible_collections.switchyard.django.plugins.module_utils import (
     environment,
     history,
+    host_command,
     locks,
     services,
     sizing,
@@ -84,7 +84,7 @@ DEBIAN_NGINX = {"12": "1.22.1", "13": "1.26.3"}
 def nginx_version() -> str:
     """The version of nginx that the host has, or will have once it is installed."""
     try:
-        told = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr
+        told = host_command.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr
     except OSError:
         told = ""
     found = re.search(r"nginx/([0-9.]+)", told)
@@ -234,7 +234,7 @@ def conflict(layout: Layout) -> str | None:
             return str(path)
     if layout.srv.exists() and not (layout.srv.is_dir() and not os.listdir(layout.srv)):
         return str(layout.srv)
-    done = subprocess.run(
+    done = host_command.run(
         ["systemctl", "list-unit-files", "--no-legend", f"{site}.service", f"{site}@*.service"],
         capture_output=True,
         text=True,
@@ -253,7 +253,7 @@ def missing_packages(wanted: list[str]) -> list[str]:
     """Those of the Debian packages that are not installed, and that no installed one provides."""
     if not wanted:
         return []
-    done = subprocess.run(
+    done = host_command.run(
         ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}, ${Provides}\\n"],
         capture_output=True,
         text=True,

@@ -10,13 +10,12 @@ import glob
 import os
 import re
 import shlex
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import env_file, units
+from ansible_collections.switchyard.django.plugins.module_utils import env_file, host_command, units
 
 DESCRIBED = (
     *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "Result", "MainPID", "ActiveEnterTimestampMonotonic"),
@@ -66,7 +65,7 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 
 def describe(unit: str) -> Description:
     """Ask systemd for all that a diagnosis needs of a unit."""
-    done = subprocess.run(
+    done = host_command.run(
         ["systemctl", "show", f"--property={','.join(DESCRIBED)}", "--", unit],
         capture_output=True,
         text=True,

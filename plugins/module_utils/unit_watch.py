@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 
-from ansible_collections.switchyard.django.plugins.module_utils import units
+from ansible_collections.switchyard.django.plugins.module_utils import host_command, units
 from ansible_collections.switchyard.django.plugins.module_utils.health_judge import Problem
 
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "ExecMainCode", "ExecMainStatus")
@@ -97,7 +97,7 @@ class UnitWatch:
     def _show(self) -> dict[str, str]:
         command = [self.systemctl, "show", "--property", ",".join(PROPERTIES), "--", self.unit]
         try:
-            answer = subprocess.run(
+            answer = host_command.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

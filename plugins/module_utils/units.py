@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterable
+
+from ansible_collections.switchyard.django.plugins.module_utils import host_command
 
 SHOWN = "Id,ActiveState,MainPID,NRestarts"
 AT_WORK = ("active", "activating", "deactivating", "reloading")
@@ -29,7 +30,7 @@ def states(wanted: Iterable[str], shown: str = SHOWN) -> dict[str, dict[str, str
 
     :param shown: what is asked instead, the Id among it; moments are UTC
     """
-    done = subprocess.run(
+    done = host_command.run(
         ["systemctl", "show", f"--property={shown}", "--", *wanted],
         env={**os.environ, "TZ": "UTC"},
         capture_output=True,
@@ -46,31 +47,31 @@ def state_of(unit: str) -> dict[str, str] | None:
 
 
 def is_active(unit: str) -> bool:
-    return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+    return host_command.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
 
 
 def version() -> int:
     """The version of systemd, for example 252."""
-    said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    said = host_command.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
     return int(re.findall(r"systemd (\d+)", said)[0])
 
 
 def end(unit: str) -> None:
     """Stop what is left of an earlier run; what it made is made anew."""
     if is_active(unit):
-        subprocess.run(["systemctl", "stop", unit], check=True, capture_output=True)
+        host_command.run(["systemctl", "stop", unit], check=True, capture_output=True)
 
 
 def stop(patterns: list[str]) -> None:
     """Stop units, and don't go on before they have ended."""
-    subprocess.run(["systemctl", "stop", "--", *patterns], check=False, capture_output=True)
+    host_command.run(["systemctl", "stop", "--", *patterns], check=False, capture_output=True)
     left = [name for name, unit in states(patterns).items() if unit["ActiveState"] in AT_WORK]
     if left:
         raise StillAtWorkError(f"{', '.join(left)} can't be stopped. journalctl -u {left[0]} says why")
 
 
 def restart(unit: str) -> None:
-    subprocess.run(["systemctl", "restart", unit], check=True, capture_output=True)
+    host_command.run(["systemctl", "restart", unit], check=True, capture_output=True)
 
 
 def wait_for(unit: str, seconds: float = 120) -> None:

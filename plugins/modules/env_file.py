@@ -311,7 +311,7 @@ findings:
       description: How to mend it.
       type: str
       sample: Add www.example.org to ALLOWED_HOSTS
-keys:
+names:
   description: The names of the variables that the service gets, sorted.
   returned: success
   type: list
@@ -499,7 +499,7 @@ class EnvFile:
             self.module.warn(env_finding.describe(finding, self.path))
 
     def _fail(self, message: str, findings: list[Finding] | None = None) -> NoReturn:
-        # No keys here: in a file with errors, what looks like a name may be a part of a broken value.
+        # No names here: in a file with errors, what looks like a name may be a part of a broken value.
         self.module.fail_json(msg=message, path=self.path, findings=as_dicts(findings or []))
 
     def _exit(
@@ -512,7 +512,7 @@ class EnvFile:
         self._warn(findings)
         result = {"diff": diff} if diff and self.module._diff else {}
         self.module.exit_json(
-            changed=changed, path=self.path, findings=as_dicts(findings), keys=sorted(variables), **result
+            changed=changed, path=self.path, findings=as_dicts(findings), names=sorted(variables), **result
         )
 
 

@@ -41,8 +41,6 @@ path:
 """
 
 import json
-import os
-import subprocess
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,11 +69,19 @@ def main() -> None:
 
 def install(module: AnsibleModule, version: str, variables: dict[str, str]) -> None:
     """Make the virtual environment anew; its version is noted last, so that a half-made one is not taken for whole."""
-    pip = [UV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    for command in ([sys.executable, "-m", "venv", "--clear", UV], [*pip, f"uv=={version}"]):
-        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
-        if done.returncode:
-            said = masking.mask(f"{done.stdout}{done.stderr}".strip(), variables)
+    pip = [
+        str(UV / "bin/python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+    ]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(UV)], [*pip, f"uv=={version}"]):
+        code, out, err = module.run_command(command, environ_update=variables, expand_user_and_vars=False)
+        if code:
+            said = masking.mask(f"{out}{err}".strip(), variables)
             module.fail_json(
                 msg=f"uv {version} (host_uv_version) can't be installed; nothing that is live was touched:\n{said}"
             )

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from packaging import markers
-
 
 def holds(marker: str, python: str) -> bool:
     """Whether it is true on a Debian host. What can't be read counts as true.
 
     :param python: the version of the host's Python, such as 3.11
     """
+    # Not at the top: ansible-core brings it along, but the place where ansible-test imports plugins has not got it.
+    from packaging import markers
+
     place = {
         "implementation_name": "cpython",
         "os_name": "posix",

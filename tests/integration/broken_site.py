@@ -113,7 +113,7 @@ class Site:
         """So many connections at once, each of which waits for something slow."""
         head = f"GET /slow/?seconds=1 HTTP/1.1\r\nHost: {self.domain}\r\n\r\n".encode()
         with contextlib.ExitStack() as stack:
-            for _ in range(visitors):
+            for _dummy in range(visitors):
                 with contextlib.suppress(OSError):
                     connection = stack.enter_context(socket.create_connection((self.host.address, 80), timeout=2))
                     connection.sendall(head)

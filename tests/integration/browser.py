@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ def driver() -> Iterator[Playwright]:
         if not shutil.which(program)
     ]
     if missing:
-        subprocess.run([TESTBED, "setup", *missing], check=True)
+        subprocess.run([sys.executable, TESTBED, "setup", *missing], check=True)
     with sync_playwright() as playwright:
         yield playwright
 
@@ -59,8 +60,10 @@ def opened(
         args=[*OPTIONS, f"--host-resolver-rules={rules}"],
         env={**os.environ, "HOME": str(home)},
     )
-    yield browser
-    browser.close()
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def trust(home: Path, authority: Path) -> None:

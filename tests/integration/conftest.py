@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +23,9 @@ GROUP = os.environ.get("SWITCHYARD_TEST_GROUP", "molecule")
 @pytest.fixture
 def fresh_hosts() -> Iterator[str]:
     """The name of a group in which no host is left from before, and none will be left afterwards."""
-    subprocess.run([TESTBED, "down", GROUP], check=True)
+    subprocess.run([sys.executable, TESTBED, "down", GROUP], check=True)
     yield GROUP
-    subprocess.run([TESTBED, "down", GROUP], check=True)
+    subprocess.run([sys.executable, TESTBED, "down", GROUP], check=True)
 
 
 @pytest.fixture(scope="session")

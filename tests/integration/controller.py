@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -48,14 +49,14 @@ class Host:
         self.inventory = self.scratch / "inventory.yml"
 
     def up(self) -> None:
-        command = [TESTBED, "up", self.name, f"--group={self.group}", f"--release={self.release}"]
+        command = [sys.executable, TESTBED, "up", self.name, f"--group={self.group}", f"--release={self.release}"]
         command += [f"--inventory={self.inventory}", *(["--warm"] if self.warm else [])]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         hosts = json.loads(self.inventory.read_text().split("\n", 1)[1])["all"]["hosts"]
         self.address = hosts[self.name]["ansible_host"]
 
     def down(self) -> None:
-        subprocess.run([TESTBED, "down", self.group], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, TESTBED, "down", self.group], check=True, stdout=subprocess.DEVNULL)
 
     def restart(self) -> None:
         """Cut the power and boot again."""
@@ -101,7 +102,7 @@ class Host:
     def sh(self, command: str, check: bool = True) -> str:
         """What a command prints on the host."""
         done = subprocess.run(
-            [TESTBED, "exec", self.name, "--group", self.group, "--", "sh", "-c", command],
+            [sys.executable, TESTBED, "exec", self.name, "--group", self.group, "--", "sh", "-c", command],
             capture_output=True,
             text=True,
             check=False,
@@ -149,7 +150,7 @@ class Host:
                     failures.append(repr(error))
                 over.wait(0.005)
 
-        threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+        threads = [threading.Thread(target=ask, daemon=True) for _dummy in range(2)]
         for thread in threads:
             thread.start()
         try:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ PASSWORD = "harbour"  # noqa: S105 - of a database that lives for the length of 
 SICK = """
 
 import os  # noqa: E402
+import sys
 
 healthy_application = application
 
@@ -81,7 +83,7 @@ class Fleet:
         everybody = [*self, self.data]
         for release in dict.fromkeys(host.release for host in everybody):
             names = [host.name for host in everybody if host.release == release]
-            command = [TESTBED, "up", *names, f"--group={self.group}", f"--release={release}", "--warm"]
+            command = [sys.executable, TESTBED, "up", *names, f"--group={self.group}", f"--release={release}", "--warm"]
             subprocess.run([*command, f"--inventory={self.data.inventory}"], check=True, stdout=subprocess.DEVNULL)
         written = self.data.inventory.read_text()
         addresses = json.loads(written.split("\n", 1)[1])["all"]["hosts"]

@@ -574,7 +574,7 @@ def slowness() -> Iterable[Entry]:
         visitor.drip(b"hello yo", 0.7)
 
     def silence(visitor: Visitor) -> None:
-        others = [Visitor(visitor.socket.getpeername()[0]) for _ in range(200)]
+        others = [Visitor(visitor.socket.getpeername()[0]) for _dummy in range(200)]
         visitor.hear(HEADER_TIMEOUT + 4)
         for other in others:
             other.hear(3)

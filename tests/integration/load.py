@@ -57,7 +57,7 @@ dice = random.Random()  # noqa: S311 (visitors come at random, and nothing here 
 
 
 def setting(meaning: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": meaning})
+    return field(default=default, metadata={"help": meaning})  # pylint: disable=invalid-field-call
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class Connection:
         parts = status.split(" ", 2)
         if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdecimal():
             raise Failure("no HTTP", repr(status[:80]))
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        headers = {name.strip().lower(): value.strip() for name, _sep, value in (line.partition(":") for line in lines)}
         return Answer(int(parts[1]), headers)
 
     async def _body(self, length: int) -> bytes:
@@ -366,8 +366,8 @@ class Visitors:
 
     async def run(self) -> Report:
         visits = {"fresh": self._fresh, "kept": self._kept, "slow": self._slow, "upload": self._uploads}
-        tasks = [visits[kind]() for kind in KINDS for _ in range(self.load.visitors(kind))]
-        tasks += [self._websocket() for _ in range(self.load.websockets)]
+        tasks = [visits[kind]() for kind in KINDS for _dummy in range(self.load.visitors(kind))]
+        tasks += [self._websocket() for _dummy in range(self.load.websockets)]
         end = asyncio.get_running_loop().call_later(self.load.seconds, self.stop)
         try:
             await asyncio.gather(*tasks)

@@ -78,10 +78,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def _answer(self) -> None:
-        path, _, query = self.path.partition("?")
+        path, _sep, query = self.path.partition("?")
         secret = self.private.password if path.startswith(("/simple/", "/files/")) else self.private.token
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kind, _, login = self.headers.get("Authorization", "").partition(" ")
+        kind, _sep, login = self.headers.get("Authorization", "").partition(" ")
         if kind != "Basic" or base64.b64decode(login).decode().partition(":")[2] != secret:
             self.private.refused.append(path)
             return self._send(401, b"who are you?", {"WWW-Authenticate": 'Basic realm="private"'})
@@ -132,7 +132,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             capture_output=True,
             check=False,
         )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        head, _sep, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
         self._send(int(headers.pop("Status", "200").split()[0]), content, headers)
 

@@ -211,7 +211,7 @@ def kept_posts(fleet: Fleet) -> Iterator[list[str]]:
             over.wait(0.25)
         connection.close()
 
-    threads = [threading.Thread(target=post, daemon=True) for _ in range(KEPT_POSTERS)]
+    threads = [threading.Thread(target=post, daemon=True) for _dummy in range(KEPT_POSTERS)]
     for thread in threads:
         thread.start()
     try:
@@ -266,7 +266,7 @@ def test_the_site_is_served_and_a_second_run_changes_nothing(fleet: Fleet) -> No
     for playbook in ("playbooks/balancer.yml", "site.yml"):
         again = fleet.play(playbook)
         assert (again.rc, again.changed) == (0, []), again.output
-    assert {visit(fleet)["on"] for _ in range(12)} == set(WEB)
+    assert {visit(fleet)["on"] for _dummy in range(12)} == set(WEB)
 
 
 def test_django_is_told_who_comes_and_how(fleet: Fleet) -> None:
@@ -366,7 +366,7 @@ def test_a_host_is_taken_out_and_brought_back_and_nothing_is_lost(fleet: Fleet, 
 def test_who_is_out_stays_out_over_a_restart(fleet: Fleet) -> None:
     succeeded(fleet.play("playbooks/balancer.yml", balancer_out="web1,web2"))
     fleet.balancer.sh("systemctl restart haproxy")
-    assert {visit(fleet)["on"] for _ in range(6)} == {"web3"}
+    assert {visit(fleet)["on"] for _dummy in range(6)} == {"web3"}
     refused(
         fleet.play("playbooks/balancer.yml", balancer_out="web3"),
         "balancer_out web3: no host would be left to serve (web1 is drain, web2 is drain). Bring one back first",
@@ -376,7 +376,7 @@ def test_who_is_out_stays_out_over_a_restart(fleet: Fleet) -> None:
 
 def test_a_websocket_that_stays_is_told_of_and_not_cut(fleet: Fleet) -> None:
     async def stay() -> None:
-        people = [await chatting(fleet.balancer.address) for _ in range(3)]
+        people = [await chatting(fleet.balancer.address) for _dummy in range(3)]
         out = asyncio.to_thread(fleet.play, "playbooks/balancer.yml", balancer_out="web2", balancer_drain=2)
         assert "web2 gets no new visitors, and still has 1 after 2 s (balancer_drain)" in succeeded(await out)
         # Another configuration is read by another process: the one before still has the WebSocket.
@@ -498,7 +498,7 @@ def test_visitors_come_by_https(fleet: Fleet, authority: Authority, tmp_path: Pa
         browser.driver() as playwright,
         browser.opened(playwright, tmp_path, {DOMAIN: fleet.balancer.address}, authority.certificate) as chromium,
     ):
-        people = [browser.Visitor(chromium.new_page()) for _ in range(3)]
+        people = [browser.Visitor(chromium.new_page()) for _dummy in range(3)]
         for one in people:
             one.go(f"https://{DOMAIN}/")
             one.page.wait_for_selector("body[data-live=websocket] #said li")

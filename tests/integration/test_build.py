@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def git(folder: Path, *arguments: str | Path) -> str:
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Private]:
     if shutil.which("git-lfs") is None:
-        subprocess.run([TESTBED, "setup", "git-lfs"], check=True)
+        subprocess.run([sys.executable, TESTBED, "setup", "git-lfs"], check=True)
     with served(Private(tmp_path_factory.mktemp("private"), PASSWORD, TOKEN)) as one:
         for name in ("yardkit", "gearkit"):
             one.add_package(name, "VALUE = 'from the private index'\n")

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,7 +130,7 @@ def write_beside_systemd(host: Host, say: Say, wanted: int) -> None:
     source = random.Random(seed)  # noqa: S311
     lost: list[str] = []
     for start in range(0, wanted, AT_A_TIME * LINES):
-        values = [generate.value(source) for _ in range(min(AT_A_TIME * LINES, wanted - start))]
+        values = [generate.value(source) for _dummy in range(min(AT_A_TIME * LINES, wanted - start))]
         parts = [values[at : at + LINES] for at in range(0, len(values), LINES)]
         given = [{f"K{number}": value for number, value in enumerate(part)} for part in parts]
         answers = ask(host, [env_file.render(variables) for variables in given])
@@ -184,7 +185,7 @@ def lay_on(host: Host, folder: Path) -> None:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(folder, arcname=".", filter=of_root)
     command = f"mkdir -p {ON_HOST} && tar -C {ON_HOST} -xpf - && chmod 0755 {ON_HOST}"
-    done = [TESTBED, "exec", host.name, "--group", host.group, "--", "sh", "-c", command]
+    done = [sys.executable, TESTBED, "exec", host.name, "--group", host.group, "--", "sh", "-c", command]
     subprocess.run(done, input=packed.getvalue(), check=True, stdout=subprocess.DEVNULL)
 
 
@@ -201,7 +202,7 @@ def watched(host: Host) -> Iterator[dict[str, Any]]:
     command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "python3", "-c", program]
     seen: dict[str, Any] = {}
     watcher = subprocess.Popen(
-        [TESTBED, "exec", host.name, "--group", host.group, "--", *command],
+        [sys.executable, TESTBED, "exec", host.name, "--group", host.group, "--", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -310,7 +311,7 @@ def set_up(host: Host) -> None:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(FOLDER, "/opt/probe", filter=lambda member: None if "__pycache__" in member.name else member)
         packed.seek(0)
-        into = [TESTBED, "exec", host.name, "--group", host.group, "--"]
+        into = [sys.executable, TESTBED, "exec", host.name, "--group", host.group, "--"]
         subprocess.run([*into, "tar", "-xC", "/"], stdin=packed, check=True)
     inventory = json.loads(host.inventory.read_text().split("\n", 1)[1])
     packages = inventory["all"]["vars"]["release_build_environment"]

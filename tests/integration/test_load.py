@@ -70,7 +70,7 @@ def roll_back(host: Host, stack: str) -> None:
 
 def wait_for_the_end_of_the_drain(host: Host) -> None:
     """Until one instance is left: by then the WebSockets of the other one have ended."""
-    for _ in range(2 * (DRAIN + 40)):
+    for _dummy in range(2 * (DRAIN + 40)):
         running = host.sh("systemctl list-units --plain --no-legend --state=active,deactivating 'yard@*.service'")
         if len(running.splitlines()) == 1:
             return

@@ -170,7 +170,7 @@ def enter_bookwyrm(one: Browser, address: str) -> Page:
 
 
 def feed_has(page: Page, address: str, text: str, tries: int = 20) -> bool:
-    for _ in range(tries):
+    for _dummy in range(tries):
         go(page, address)
         if page.locator(f"article :text('{text}')").count():
             return True
@@ -274,12 +274,12 @@ def test_tabbycat(tabbycat: Host, visitor: Callable[[Host], Browser], say: Say) 
     host.variables["site_websocket_path"] = "/ws/demo/checkins/"
 
     one = visitor(host)
-    here, there = (arrivals(enter_tabbycat(one, address), address) for _ in range(2))
+    here, there = (arrivals(enter_tabbycat(one, address), address) for _dummy in range(2))
     someone_arrives(here, there, "Davi Correia")
     shoot(there, "tabbycat")
 
     move_it_about(host, say, home="asgi")
 
-    here, there = (arrivals(enter_tabbycat(one, address), address) for _ in range(2))
+    here, there = (arrivals(enter_tabbycat(one, address), address) for _dummy in range(2))
     person(here, "Davi Correia").locator(".btn-success").wait_for(timeout=20_000)
     someone_arrives(there, here, "Eduardo Pinto")

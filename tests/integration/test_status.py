@@ -221,7 +221,7 @@ def test_induced_502_and_504_and_all_other_requests_are_counted(story: Story) ->
     visitors = story.visitors
     with visitors.at_work():
         for host in story.fleet:
-            threads = [threading.Thread(target=visitors.ask, args=[host, TOO_LONG]) for _ in range(TOO_SLOW)]
+            threads = [threading.Thread(target=visitors.ask, args=[host, TOO_LONG]) for _dummy in range(TOO_SLOW)]
             for thread in threads:
                 thread.start()
             for thread in threads:

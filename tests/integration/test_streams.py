@@ -110,7 +110,7 @@ def slowly(host: Host, path: str) -> tuple[str, str, int]:
     connection.request("GET", path, headers={"Host": trial.DOMAIN})
     answer = connection.getresponse()
     digest, files, grown = hashlib.sha256(answer.read(MEGABYTE)), "", 0
-    for _ in range(3):  # the rest is ready long since
+    for _dummy in range(3):  # the rest is ready long since
         time.sleep(0.5)
         files += nginx_files(host)
         grown = max(grown, nginx_memory(host) - before)

@@ -19,15 +19,20 @@ from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
-SHARED_ROLES = ("host", "release", "systemd", "nginx", "cutover")
 STACK_ROLES = ("wsgi", "asgi")
+SHARED_ROLES = [role for role in ROLES if role not in STACK_ROLES]
 HEADER = """\
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
 MODULE_UTILS = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
+TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")])
 OWN = "ansible_collections.switchyard.django.plugins.module_utils"
+
+
+def relative(path):
+    return str(path.relative_to(ROOT))
 
 
 def read(path):
@@ -47,10 +52,6 @@ def options(role):
 def defaults(role):
     path = ROOT / "roles" / role / "defaults/main.yml"
     return read(path) if path.exists() else {}
-
-
-def relative(path):
-    return str(path.relative_to(ROOT))
 
 
 # --- variables -------------------------------------------------------------------------------------------------------
@@ -96,6 +97,40 @@ def test_every_entry_point_has_its_tasks():
             assert (ROOT / "roles" / role / "tasks" / f"{entry}.yml").exists(), f"{role}: {entry}"
 
 
+# What the playbooks name themselves: groups of hosts, and what they hand from role to role.
+OF_THE_PLAYBOOKS = {
+    "balancer_members",
+    "site_contract",
+    "site_first_stack",
+    "site_members",
+    "site_server_packages",
+    "site_system_packages",
+}
+
+
+def known_variables():
+    return {name for role in ROLES for name, _option in options(role)}
+
+
+def test_every_variable_is_used():
+    places = (
+        "roles/*/tasks/*.yml",
+        "roles/*/vars/*.yml",
+        "roles/*/templates/*",
+        "playbooks/**/*.yml",
+        "plugins/**/*.py",
+    )
+    code = "\n".join(path.read_text() for place in places for path in ROOT.glob(place))
+    assert [name for name in sorted(known_variables()) if not re.search(rf"(?<!\w){name}(?!\w)", code)] == []
+
+
+@pytest.mark.parametrize("path", [*TASKS, *sorted(ROOT.glob("roles/*/vars/*.yml"))], ids=relative)
+def test_every_public_variable_that_is_used_is_documented(path):
+    modules = {one.stem for folder in ("modules", "filter") for one in (ROOT / "plugins" / folder).iterdir()}
+    found = re.findall(rf"(?<![\w./-])(?:{'|'.join(ROLES)})_[a-z_]*[a-z]\b(?![-/(.])", path.read_text())
+    assert sorted(set(found) - known_variables() - modules - OF_THE_PLAYBOOKS) == []
+
+
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +141,9 @@ def test_a_roles_main_file_is_read_at_a_glance(role):
 
 @pytest.mark.parametrize("role", SHARED_ROLES)
 def test_a_shared_role_does_not_know_which_stack_runs(role):
-    files = [path for path in (ROOT / "roles" / role).rglob("*") if path.is_file()]
+    # The one variable is the role site's, and its description says what it can be.
+    told = ROOT / "roles/site/meta/argument_specs.yml"
+    files = [path for path in (ROOT / "roles" / role).rglob("*") if path.is_file() and path != told]
     servers = {path.stem for stack in STACK_ROLES for path in (ROOT / "roles" / stack / "vars").glob("*.yml")} - {
         "main"
     }
@@ -124,6 +161,24 @@ def test_a_shared_role_does_not_know_which_stack_runs(role):
 @pytest.mark.parametrize("role", STACK_ROLES)
 def test_the_default_app_server_exists(role):
     assert (ROOT / "roles" / role / "vars" / f"{defaults(role)[f'{role}_server']}.yml").exists()
+
+
+# A loop over these is no round trip to a host.
+ON_THE_CONTROLLER = {"assert", "debug", "fail", "include_tasks", "set_fact"}
+
+
+@pytest.mark.parametrize("path", TASKS, ids=relative)
+def test_no_task_loops_over_what_a_module_could_take_at_once(path):
+    """Each turn of a loop costs as much as a task: who loops on a host says in a comment why it can't be one call."""
+    lines = path.read_text().splitlines()
+    for start, line in enumerate(lines):
+        if re.match(r" *(loop|with_\w+):", line):
+            # The task begins where a name stands one level further out.
+            indent = len(line) - len(line.lstrip())
+            begin = max(number for number in range(start) if lines[number].startswith(" " * (indent - 2) + "- name:"))
+            module = re.match(r" *(?:[a-z_]+\.)*([a-z_]+):", lines[begin + 1])[1]
+            reason = lines[start - 1].lstrip().startswith("# ")
+            assert module in ON_THE_CONTROLLER or reason, f"{relative(path)}:{start + 1}: why does it loop?"
 
 
 def test_no_task_goes_through_a_shell():

@@ -132,7 +132,7 @@ async def asgi_stream(hello: dict) -> AsyncIterator[str]:
 def wsgi_stream(hello: dict, after: int) -> Iterator[str]:
     yield event(hello)
     newest = hello["notes"]
-    for _ in range(WSGI_STREAM_SECONDS):
+    for _dummy in range(WSGI_STREAM_SECONDS):
         time.sleep(1)
         after = newest[-1]["id"] if newest else after
         now = snapshot(after)

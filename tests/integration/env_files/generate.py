@@ -108,14 +108,14 @@ def written_value(random: Random) -> bytes:
         return b'"' + _in_double_quotes(random) + b'"' + _behind_quotes(random)
     if style < 0.97:
         return b"".join(
-            random.choice([_bare(random), b"'a b'", b'"c d"', b" ", b"\\\n"]) for _ in range(random.randint(0, 4))
+            random.choice([_bare(random), b"'a b'", b'"c d"', b" ", b"\\\n"]) for _dummy in range(random.randint(0, 4))
         )
     return _long(random)
 
 
 def _bare(random: Random) -> bytes:
     """A value without quotes: no quote begins it, which might swallow all that comes after."""
-    pieces = [_piece(random, b"'\"\r\n") for _ in range(random.randint(0, 8))]
+    pieces = [_piece(random, b"'\"\r\n") for _dummy in range(random.randint(0, 8))]
     if random.random() < 0.2:
         pieces.insert(
             random.randint(0, len(pieces)), b"\\" + random.choice([b"\n", b"\r", b"'", b'"', b" ", b"\\", b"x"])
@@ -126,7 +126,7 @@ def _bare(random: Random) -> bytes:
 
 
 def _characters(random: Random, without: bytes) -> bytes:
-    pieces = [_piece(random, without) for _ in range(random.randint(0, 10))]
+    pieces = [_piece(random, without) for _dummy in range(random.randint(0, 10))]
     if random.random() < 0.2:
         pieces.insert(random.randint(0, len(pieces)), random.choice(LINE_ENDS))
     return b"".join(pieces)
@@ -135,7 +135,7 @@ def _characters(random: Random, without: bytes) -> bytes:
 def _in_double_quotes(random: Random) -> bytes:
     """An escape is made whole here, so that the quote which closes the value is one."""
     pieces = []
-    for _ in range(random.randint(0, 8)):
+    for _dummy in range(random.randint(0, 8)):
         if random.random() < 0.3:
             pieces.append(b"\\" + random.choice([*SPECIAL, *LETTERS, b"\n", b"\r", b"n", b"t", b"x", b"0"]))
         else:
@@ -170,13 +170,13 @@ def _line_end(random: Random) -> bytes:
 def _soup(random: Random) -> bytes:
     """Anything at all, and then quotes of both kinds, so that an open one does not swallow the rest of the file."""
     pieces = [
-        random.choice([*SPECIAL, *LINE_ENDS, *WORDS, *LETTERS, b"A", b"B="]) for _ in range(random.randint(1, 12))
+        random.choice([*SPECIAL, *LINE_ENDS, *WORDS, *LETTERS, b"A", b"B="]) for _dummy in range(random.randint(1, 12))
     ]
     return b"".join(pieces) + random.choice([b"\n", b"'\n\"\n", b"\"\n'\n", b"\n'\"\n"])
 
 
 def _comment(random: Random) -> bytes:
-    inside = b"".join(_piece(random, b"\r\n") for _ in range(random.randint(0, 5)))
+    inside = b"".join(_piece(random, b"\r\n") for _dummy in range(random.randint(0, 5)))
     end = random.choice([b"", b"", b"\\", b"\\\\", b"\\ ", b"\\\r"])
     return random.choice([b"", b" ", b"\t"]) + random.choice([b"#", b";", b"# "]) + inside + end + _line_end(random)
 
@@ -227,7 +227,7 @@ def value(random: Random) -> str:
     if kind < 0.02:
         return random.choice(["x", "'", '"', "\\", "\n", "é", "'\"\\$`\n"]) * random.randint(1, 3_000)
     if kind < 0.2:
-        return "".join(chr(_code_point(random)) for _ in range(random.randint(0, 12)))
+        return "".join(chr(_code_point(random)) for _dummy in range(random.randint(0, 12)))
     alphabet = [HARD, HARD + UNUSUAL, CONTROLS + HARD, [*string.ascii_letters, *HARD]]
     return "".join(random.choices(random.choice(alphabet), k=random.randint(0, 16)))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def version(host: Host) -> int:
 
 def ask(host: Host, files: Sequence[bytes]) -> list[Answer]:
     """What each of the files is to the host's systemd; the first file has to be an empty one."""
-    command = [TESTBED, "exec", host.name, "--group", host.group, "--", "sh", "-c", START]
+    command = [sys.executable, TESTBED, "exec", host.name, "--group", host.group, "--", "sh", "-c", START]
     done = subprocess.run(command, input=_packed(files), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:

@@ -70,6 +70,6 @@ def load() -> dict[str, Case]:
 
 
 def _case(name: str, row: dict[str, Any]) -> Case:
-    content = (HERE / "cases" / f"{name}.env").read_bytes()
-    expected: list[Said] = [(key, line, code, level) for key, line, code, level in row["expected"]]
+    content = (HERE / "cases" / f"{name}.bin").read_bytes()
+    expected: list[Said] = [tuple(one) for one in row["expected"]]
     return Case(name, content, in_order(expected), row.get("options", {}), row.get("place", {}))

@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -369,7 +370,7 @@ class Bench:
         runs: list[Run] = []
         controller = threading.Thread(target=lambda: runs.append(play()), daemon=True)
         controller.start()
-        command = [TESTBED, "exec", self.host.name, "--group", self.host.group, "--"]
+        command = [sys.executable, TESTBED, "exec", self.host.name, "--group", self.host.group, "--"]
         wait = f"until test -e {hook.REACHED}; do sleep 0.05; done"
         with subprocess.Popen([*command, "sh", "-c", wait], stderr=subprocess.DEVNULL) as watch:
             until = time.monotonic() + SETTLED_WITHIN

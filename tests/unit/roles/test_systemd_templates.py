@@ -48,14 +48,14 @@ VARIABLES = {
 }
 
 
-def lines(template, process=PROCESS):
+def lines(template, process=None):
     """The lines of a unit, of which each is one directive or begins a section."""
     # Jinja's own habit, in which an include has no line end, is the one that is harder to please.
     jinja = jinja2.Environment(  # noqa: S701 - units
         trim_blocks=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(TEMPLATES)
     )
     jinja.filters.update({f"switchyard.django.{name}": one for name, one in FilterModule().filters().items()})
-    text = jinja.get_template(template).render(**VARIABLES, one={"process": process})
+    text = jinja.get_template(template).render(**VARIABLES, one={"process": process or PROCESS})
     found = [line for line in text.splitlines() if line and not line.startswith("#")]
     for line in found:
         assert re.match(r"[A-Z][A-Za-z]+=|\[[A-Z][a-z]+\]$", line), line

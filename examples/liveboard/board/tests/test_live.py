@@ -134,7 +134,7 @@ class LiveTests(TransactionTestCase):
         arrived = asyncio.Event()
 
         async def read() -> None:
-            async for _ in answer.streaming_content:
+            async for _dummy in answer.streaming_content:
                 arrived.set()
 
         reader = asyncio.create_task(read())

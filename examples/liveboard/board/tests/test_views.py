@@ -112,7 +112,7 @@ class NotesTests(TestCase):
         self.assertEqual([note["id"] for note in answer["notes"]], [second.id, third.id])
 
     def test_a_polling_page_is_present_once(self):
-        for _ in range(2):
+        for _dummy in range(2):
             answer = self.client.get("/api/notes/", {"client": "a" * 32})
         self.assertEqual(answer.json()["people"], 1)
 

@@ -39,7 +39,7 @@ def pry(wanted: list[str]) -> dict[str, str]:
     """What came of each attempt, which is written as HOW:WHAT: "got", or why not."""
     ended = {}
     for one in wanted:
-        how, _, what = one.partition(":")
+        how, _sep, what = one.partition(":")
         try:
             ATTEMPTS[how](what)
             ended[one] = "got"

@@ -72,12 +72,12 @@ def ticks(request: HttpRequest) -> StreamingHttpResponse:
     number, seconds = int(request.GET.get("number", "5")), float(request.GET.get("seconds", "0.4"))
 
     async def as_it_goes() -> AsyncIterator[str]:
-        for _ in range(number):
+        for _dummy in range(number):
             yield tick()
             await asyncio.sleep(seconds)
 
     def one_by_one() -> Iterator[str]:
-        for _ in range(number):
+        for _dummy in range(number):
             yield tick()
             time.sleep(seconds)
 

@@ -60,7 +60,7 @@ class Site:
 
     def sql(self, alias, *commands):
         name = {"default": "db"}.get(alias, alias)
-        with contextlib.closing(sqlite3.connect(self.folder / f"{name}.sqlite3")) as database, database:
+        with contextlib.closing(sqlite3.connect(self.folder / f"{name}.sqlite3", isolation_level=None)) as database:
             return [row for command in commands for row in database.execute(command)]
 
     def fill(self, *migrations, rows=3):
@@ -203,7 +203,7 @@ def test_so_many_are_kept_and_always_the_live_releases_own(layout, site, make_re
     own = save(layout)
     layout.migrated(R2).write_text(json.dumps({"at": 1, "backup": own}))
     disk.point(layout.current, f"releases/{R2}")
-    names = [save(layout, keep=2) for _ in range(3)]
+    names = [save(layout, keep=2) for _dummy in range(3)]
     assert sorted(note["name"] for note in state.backups(layout)) == [own, *names[1:]]
     assert state.backup_of(layout, R2) == own
 

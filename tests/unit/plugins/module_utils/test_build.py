@@ -201,7 +201,10 @@ def test_what_was_stopped_is_said_with_the_variable(layout, wanted, ran, monkeyp
 @pytest.mark.parametrize(
     ("said", "way"),
     [
-        ("/usr/bin/env: ‘npm’: No such file or directory", "There is no command npm: add npm to site_packages"),
+        (
+            "/usr/bin/env: \u2018npm\u2019: No such file or directory",
+            "There is no command npm: add npm to site_packages",
+        ),
         ("/usr/bin/env: 'node': No such file or directory", "add nodejs to site_packages"),
         ("sh: 1: vite: not found", "There is no command vite: add the Debian package that has it to site_packages, or"),
         ("bash: line 1: make: command not found", "add make to site_packages"),

@@ -127,7 +127,7 @@ def host(layout, monkeypatch):
     )
     monkeypatch.setattr(cutover.processes, "settle", one.settle)
     monkeypatch.setattr(cutover.processes, "are_settled", lambda layout, release: one.beside == release)
-    monkeypatch.setattr(cutover.subprocess, "run", one.run)
+    monkeypatch.setattr(subprocess, "run", one.run)
     monkeypatch.setattr(cutover.units, "is_active", one.is_active)
     monkeypatch.setattr(cutover.units, "is_at_work", one.is_active)
     monkeypatch.setattr(cutover.state, "at_work", lambda layout: set(one.running))
@@ -744,7 +744,7 @@ def mounted(monkeypatch, layout):
 
     run.rc, run.said, run.seen, run.site = 0, "", seen, {}
     run.rc_before, run.said_before, run.reads = 0, "", ""
-    monkeypatch.setattr(cutover.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return run
 
 
@@ -980,9 +980,7 @@ def test_the_edge_is_asked_as_a_visitor_asks_it(layout, make_release, monkeypatc
 )
 def test_whose_file_it_is_that_nginx_refused_before(layout, monkeypatch, at, words):
     line = f'nginx: [emerg] unknown directive "lissten" in {at.format(edge=layout.edge, etc=layout.etc)}'
-    monkeypatch.setattr(
-        cutover.subprocess, "run", lambda argv, **_how: subprocess.CompletedProcess(argv, 1, "", f"{line}\n")
-    )
+    monkeypatch.setattr(subprocess, "run", lambda argv, **_how: subprocess.CompletedProcess(argv, 1, "", f"{line}\n"))
     said = cutover._refused(layout, line)
     assert line in said
     assert words in said
@@ -998,7 +996,7 @@ def test_before_a_deploy_nothing_is_said_where_nginx_is_content_or_not_there_yet
             raise FileNotFoundError("nginx")
         return subprocess.CompletedProcess(argv, rc, "", "nginx: [warn] something\n")
 
-    monkeypatch.setattr(cutover.subprocess, "run", nginx)
+    monkeypatch.setattr(subprocess, "run", nginx)
     assert nginx_service.refused_already(layout, and_ours=False) == ""
 
 

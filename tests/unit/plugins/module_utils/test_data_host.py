@@ -24,16 +24,16 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     it.hba.write_text("local all all peer\nhostssl\tshop\tshop\t10.0.0.9/32\tscram-sha-256\n")
     real = subprocess.run
 
-    def run(command: list[str], **options: Any) -> Any:
+    def run(command: list[str], *, check: bool, **options: Any) -> Any:
         if command[0] == "runuser":
             return subprocess.CompletedProcess(command, *it.psql)
-        return real(command, **options)
+        return real(command, check=check, **options)
 
     monkeypatch.setattr(data_host, "REDIS", tmp_path)
     monkeypatch.setattr(data_host.state, "missing_packages", lambda wanted: it.missing)
     monkeypatch.setattr(data_host.units, "is_active", lambda unit: unit in it.active)
     monkeypatch.setattr(data_host, "_started", lambda unit: it.since)
-    monkeypatch.setattr(data_host.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return it
 
 

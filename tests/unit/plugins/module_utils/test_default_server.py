@@ -154,7 +154,7 @@ def nginx(tmp_path, monkeypatch):
     monkeypatch.setattr(default_server, "STOCK_SITE", one.stock)
     monkeypatch.setattr(default_server, "STOCK_TEXT", str(one.available))
     monkeypatch.setattr(default_server, "STOCK_NOTE", tmp_path / "stock-site.json")
-    monkeypatch.setattr(default_server.subprocess, "run", one.run)
+    monkeypatch.setattr(subprocess, "run", one.run)
     return one
 
 
@@ -413,9 +413,9 @@ def by_hand(monkeypatch):
     def has(text, path=BY_HAND):
         said = f"# configuration file {path}:\n{text}\n\n# configuration file /etc/nginx/mime.types:\ntypes {{}}\n\n"
         monkeypatch.setattr(
-            default_server.subprocess,
+            subprocess,
             "run",
-            lambda argv, **_how: default_server.subprocess.CompletedProcess(argv, 0, said, ""),
+            lambda argv, **_how: subprocess.CompletedProcess(argv, 0, said, ""),
         )
 
     monkeypatch.setattr(default_server, "is_stock", lambda: False)
@@ -496,9 +496,9 @@ def test_where_nginx_refuses_its_configuration_the_files_are_read(monkeypatch, t
     monkeypatch.setattr(default_server, "NGINX_SITES", tmp_path / "sites-enabled")
     monkeypatch.setattr(default_server, "is_stock", lambda: False)
     monkeypatch.setattr(
-        default_server.subprocess,
+        subprocess,
         "run",
-        lambda argv, **_how: default_server.subprocess.CompletedProcess(argv, 1, "", ""),
+        lambda argv, **_how: subprocess.CompletedProcess(argv, 1, "", ""),
     )
     wanted, (note,) = default_server.settled("shop", [OURS])
     assert wanted == {OURS["path"]: None}
@@ -522,7 +522,7 @@ def test_the_file_that_has_a_name_is_found(by_hand, text, has):
 
 
 OWN = Path("/etc/nginx/sites-enabled/shop.conf")
-EVERYWHERE = ["80", "[::]:80"]
+EVERYWHERE = ("80", "[::]:80")
 
 
 def rivals(nginx, text, listens=EVERYWHERE, own=OWN):

@@ -302,10 +302,10 @@ def static(tmp_path, brotli, monkeypatch):
     folder.mkdir()
     run = subprocess.run
 
-    def counted(argv, **how):
+    def counted(argv, *, check, **how):
         assert argv[0] == BROTLI
         static.calls.append(len(argv[argv.index("--") + 1 :]))
-        return run([brotli, *argv[1:]], **how)
+        return run([brotli, *argv[1:]], check=check, **how)
 
     def static(files):
         for name, content in files.items():
@@ -462,7 +462,7 @@ def database(project):
         project.write("shop/settings.py", SETTINGS + f"DATABASES['other'] = {settings!r}\n")
         return project.inspect()
 
-    database.asked = lambda: (project.folder / "asked").read_text()
+    database.asked = (project.folder / "asked").read_text
     return database
 
 

@@ -59,7 +59,7 @@ def test_a_schema_that_is_no_list(raw):
 
 def test_all_problems_are_told_at_once():
     _schema, problems = env_schema.read([{"name": "A", "type": "x", "pattern": "["}, {"name": "B"}, {"name": ""}])
-    assert [problem.split(":")[0] for problem in problems] == ["entry 1 (A)", "entry 1 (A)", "entry 3 ()"]
+    assert [problem.partition(":")[0] for problem in problems] == ["entry 1 (A)", "entry 1 (A)", "entry 3 ()"]
 
 
 def test_a_name_that_is_there_twice():

@@ -50,7 +50,7 @@ def test_no_two_sites_share_a_path_or_a_unit(one, other):
         return
     first, second = Layout(one), Layout(other)
     shared = {first.etc.parent, first.cache.parent}
-    assert {path for path, *_ in first.folders()} & {path for path, *_ in second.folders()} == shared
+    assert {path for path, *_rest in first.folders()} & {path for path, *_rest in second.folders()} == shared
     assert first.unit(ID) != second.unit(ID)
     assert first.boot_unit != second.boot_unit
     assert first.edge != second.edge
@@ -68,7 +68,7 @@ def test_what_root_trusts_is_roots_along_the_whole_path(name):
 
 def test_secrets_lie_where_root_alone_looks():
     layout = Layout("shop")
-    modes = {path: mode for path, mode, *_ in layout.folders()}
+    modes = {path: mode for path, mode, *_rest in layout.folders()}
     assert modes[layout.environment("d").parent] == "0700"
 
 
@@ -79,6 +79,6 @@ def test_the_site_may_write_its_data_its_media_and_the_caches_of_builds_only():
 
 
 def test_folders_come_before_what_lies_in_them():
-    paths = [path for path, *_ in Layout("shop").folders()]
+    paths = [path for path, *_rest in Layout("shop").folders()]
     for number, path in enumerate(paths):
         assert not any(later in path.parents for later in paths[number:])

@@ -295,7 +295,7 @@ def test_the_answer_is_what_stands_behind_the_marker(layout, django):
 def test_the_marker_can_not_be_guessed_by_the_project(layout, django):
     markers = []
     django.answer = lambda program: markers.append(asked(program)["marker"]) or f'{markers[-1]}{{"problems": []}}'
-    for _ in range(2):
+    for _dummy in range(2):
         release.inspect(layout, wanted(), INSPECTOR, build=False)
     assert len(set(markers)) == 2
     assert all(len(marker) >= 32 for marker in markers)

@@ -184,8 +184,8 @@ LARGE = {"cores": 4, "memory": 65536}
 SMALL = {"cores": 1, "memory": 1024}
 
 
-def workers(host=LARGE, others=None, **changes):
-    found, problem = size(rule(**changes), host, others or {})
+def workers(host=None, others=None, **changes):
+    found, problem = size(rule(**changes), host or LARGE, others or {})
     assert not problem
     return found.workers
 

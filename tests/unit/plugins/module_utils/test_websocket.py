@@ -16,11 +16,11 @@ def test_the_example_of_rfc_6455():
 
 
 def test_each_key_is_new():
-    assert len({websocket.new_key() for _ in range(100)}) == 100
+    assert len({websocket.new_key() for _dummy in range(100)}) == 100
 
 
 def test_each_close_frame_has_its_own_mask():
-    frames = [websocket.close_frame(1001) for _ in range(20)]
+    frames = [websocket.close_frame(1001) for _dummy in range(20)]
     assert len({frame[2:6] for frame in frames}) > 1
     for frame in frames:
         assert frame[:2] == b"\x88\x82"

@@ -52,13 +52,13 @@ def codes(result):
 def test_writes_and_then_has_nothing_to_do(run, path):
     result = write(run, domains=["example.org"], required=["SECRET_KEY"])
     assert (result["changed"], result["findings"]) == (True, [])
-    assert result["keys"] == ["A", "ALLOWED_HOSTS", "DEBUG", "PORT", "SECRET_KEY"]
+    assert result["names"] == ["A", "ALLOWED_HOSTS", "DEBUG", "PORT", "SECRET_KEY"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert SECRET in path.read_text()
     written = path.stat()
     assert write(run)["changed"] is False
     assert path.stat().st_ino == written.st_ino
-    assert run(state="validated")["keys"] == result["keys"]
+    assert run(state="validated")["names"] == result["names"]
 
 
 def test_the_diff_names_variables_and_shows_no_value(run, path):
@@ -170,7 +170,7 @@ def test_judges_the_file_that_is_there(run, path):
     ]
     assert result["msg"].splitlines()[0].startswith(f"{path}: the mode is 0644")
     assert "ALLOWED_HOSTS (line 3): example.org is not covered" in result["msg"]
-    assert "keys" not in result
+    assert "names" not in result
     assert any(
         "inline" in warning or "no comment behind a value" in warning for warning in map(str, result["warnings"])
     )

@@ -228,7 +228,7 @@ function testEvents() {
 $("run-tests").addEventListener("click", () => {
   testJson("test-health", "/health/", (it, ms) => `${it.status}, database ${it.database}, in ${ms} ms.`);
   testJson("test-async", "/async/", (it) => {
-    const where = it.native ? "on the server’s own event loop" : "on a loop made for this one request";
+    const where = it.native ? "on the server\u2019s own event loop" : "on a loop made for this one request";
     return `Both done in ${Math.round(it.took * 1000)} ms, ${where}.`;
   });
   testEvents();

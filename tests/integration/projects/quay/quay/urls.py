@@ -49,7 +49,7 @@ async def stuck(request: HttpRequest) -> JsonResponse:
 
 def load(request: HttpRequest) -> JsonResponse:
     """Fill memory, page by page, as a report does that is built in one list."""
-    cargo = [b"x" * MEGABYTE for _ in range(int(request.GET.get("megabytes", "64")))]
+    cargo = [b"x" * MEGABYTE for _dummy in range(int(request.GET.get("megabytes", "64")))]
     return JsonResponse({"megabytes": len(cargo)})
 
 

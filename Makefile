@@ -15,7 +15,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ demo-down: ## remove the demo: its host, its network, its key, its inventory
 test: lint testbed-ready ## lint, unit tests, and those scenarios that say the most (a few minutes)
 	@$(BIN)/pytest -m 'not full'
 
-test-all: lint checks testbed-ready ## all of it: every scenario, on each Debian release
+test-all: lint checks docs testbed-ready ## all of it: every scenario, on each Debian release, and the documentation as a site
 	@$(PYTHON) testbed/testbed image trixie --warm
 	@$(BIN)/pytest
 
@@ -111,10 +111,23 @@ testbed-ready: .venv/dev
 	@$(PYTHON) testbed/testbed setup
 	@$(PYTHON) testbed/testbed image bookworm --warm
 
+# ---- documentation
+
+.venv/docs: requirements-docs.txt .venv/dev
+	@echo "installing requirements-docs.txt into .venv …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@touch $@
+
+docs: .venv/docs ## build the documentation as a site: docs/build/index.html
+	@mkdir -p docs/collection
+	@$(BIN)/antsibull-docs collection --use-current --squash-hierarchy --cleanup everything --fail-on-error --dest-dir docs/collection switchyard.django
+	@$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs docs/build
+	@echo "docs/build/index.html"
+
 # ---- the rest
 
 build: .venv/demo ## build the collection into dist/
 	@$(BIN)/ansible-galaxy collection build --force --output-path dist
 
 clean: ## remove what make made in the checkout; images stay in the cache
-	@rm -rf .venv .molecule .demo dist tests/output .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .molecule .demo dist tests/output docs/build docs/collection .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

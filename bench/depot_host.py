@@ -111,7 +111,7 @@ def booted(group: str) -> Iterator[Host]:
         # A second Ctrl-C would leave the host behind: it reaches neither this process nor podman, in its own group.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        down = [sys.executable, TESTBED, "down", group]
+        down = [sys.executable, str(TESTBED), "down", group]
         subprocess.run(down, check=True, stdout=subprocess.DEVNULL, preexec_fn=os.setpgrp)
         shutil.rmtree(host.scratch, ignore_errors=True)
 

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what the pages of docs/ take from the code, or say with --check whether they are what it says.
 
-docs/variables.md and the README of each role come from the argument specs of the roles, the tables of docs/diagnosis.md
-from the modules' own.
+docs/variables.md, the README of each role and the tables of README.md come from the argument specs of the roles, the
+modules' documentation and the comments that playbooks begin with; docs/playbooks.md from these; the tables of
+docs/diagnosis.md from the modules.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import sys
@@ -26,7 +28,8 @@ from ansible_collections.switchyard.django.plugins.module_utils.causes import CA
 from ansible_collections.switchyard.django.plugins.module_utils.health_classes import CLASSES  # noqa: E402
 
 WAY_OUT = ".venv/bin/python docs/generate.py"
-TABLE = re.compile(r"(<!-- (causes|classes) -->\n).*?(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+COLLECTION = "switchyard.django"
 
 # In the order in which a reader asks; a role that is not named here comes after these.
 FIRST = ("site", "wsgi", "asgi", "release", "cutover", "rollback", "nginx", "systemd", "host", "balancer")
@@ -69,8 +72,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page is out of date")
     check = parser.parse_args().check
-    pages = {ROOT / "docs/variables.md": variables(), ROOT / "docs/diagnosis.md": diagnosis()}
-    pages |= {ROOT / "roles" / name / "README.md": readme(name) for name in roles()}
+    pages = {
+        ROOT / "docs/variables.md": variables(),
+        ROOT / "docs/playbooks.md": playbooks(),
+        ROOT / "docs/diagnosis.md": diagnosis(),
+        ROOT / "README.md": readme(),
+    }
+    pages |= {ROOT / "roles" / name / "README.md": role_readme(name) for name in roles()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if check:
@@ -98,7 +106,7 @@ def variables() -> str:
     return "".join(parts)
 
 
-def readme(role: str) -> str:
+def role_readme(role: str) -> str:
     """Of a role: Ansible Galaxy asks for one in each."""
     main = argument_spec(role)["main"]
     return README.format(
@@ -145,6 +153,60 @@ def plain(text: str) -> str:
     """Ansible's markup as Markdown's, on one line of a table."""
     marked = re.sub(r"\b(?:C|V|O|RV|M|I)\(((?:\\.|[^)\\])*)\)", r"`\1`", " ".join(text.split()))
     return marked.replace("|", r"\|").rstrip(".") + ("." if text.rstrip().endswith(".") else "")
+
+
+# --- playbooks.md and README.md --------------------------------------------------------------------------------------
+
+PLAYBOOKS_HEAD = f"""\
+# Playbooks
+
+Made from the comments in `playbooks/*.yml` by `{WAY_OUT}`; a change here is lost.
+
+Each of them runs as `ansible-playbook -i hosts.yml {COLLECTION}.NAME`, in a checkout also by its path.
+"""
+
+
+def playbooks() -> str:
+    parts = [f"\n## {COLLECTION}.{name}\n\n{said}\n" for name, said in playbook_comments().items()]
+    return PLAYBOOKS_HEAD + "".join(parts)
+
+
+def playbook_comments() -> dict[str, str]:
+    """What each playbook says of itself, those first that are used first."""
+    first = ("site", "rollback", "status", "advise", "manage")
+    names = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
+    names.sort(key=lambda name: first.index(name) if name in first else len(first))
+    return {name: comment((ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8")) for name in names}
+
+
+def comment(text: str) -> str:
+    """What stands between the first line of a file and its first play."""
+    return " ".join(line[2:] for line in itertools.takewhile(lambda line: line[:1] == "#", text.splitlines()[1:]))
+
+
+def readme() -> str:
+    """The page as it is, with its tables filled in."""
+    specs = {name: argument_spec(name)["main"] for name in roles()}
+    tables = {
+        "playbooks": [(f"{COLLECTION}.{name}", said.partition(". ")[0]) for name, said in playbook_comments().items()],
+        "roles": [(name, spec["short_description"]) for name, spec in specs.items()],
+        "modules": sorted(module_descriptions()),
+    }
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    return TABLE.sub(lambda found: f"{found[1]}{short_table(found[2][:-1], tables[found[2]])}{found[3]}", page)
+
+
+def module_descriptions() -> Iterator[tuple[str, str]]:
+    for path in ROOT.glob("plugins/modules/*.py"):
+        text = path.read_text(encoding="utf-8")
+        documented = re.search(r'^DOCUMENTATION = r?"""\n(.*?)"""', text, re.DOTALL | re.MULTILINE)
+        assert documented, path  # noqa: S101 - Ansible refuses such a module as well
+        yield path.stem, yaml.safe_load(documented[1])["short_description"]
+
+
+def short_table(first: str, rows: list[tuple[str, str]]) -> str:
+    lines = [f"| {first} | |", "|---|---|", *(f"| `{name}` | {plain(said)} |" for name, said in rows)]
+    return "\n".join(lines) + "\n"
 
 
 # --- diagnosis.md ----------------------------------------------------------------------------------------------------

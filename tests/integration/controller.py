@@ -60,11 +60,18 @@ class Host:
 
     def restart(self) -> None:
         """Cut the power and boot again."""
-        container = f"switchyard-{self.group}-{self.name}"
-        settings = {**os.environ, "CONTAINERS_CONF": str(TESTBED.with_name("containers.conf"))}
-        for verb in ("kill", "start"):
-            subprocess.run(["podman", verb, container], check=True, stdout=subprocess.DEVNULL, env=settings)
+        self._podman("kill")
+        self._podman("start")
         self.up()
+
+    def remove(self) -> None:
+        """This one alone of its group."""
+        self._podman("rm", "--force", "--time=0", "--volumes")
+
+    def _podman(self, *words: str) -> None:
+        settings = {**os.environ, "CONTAINERS_CONF": str(TESTBED.with_name("containers.conf"))}
+        command = ["podman", *words, f"switchyard-{self.group}-{self.name}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=settings)
 
     # --- the controller
 

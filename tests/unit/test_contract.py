@@ -101,6 +101,7 @@ def test_every_entry_point_has_its_tasks():
 OF_THE_PLAYBOOKS = {
     "balancer_members",
     "site_contract",
+    "site_contracts",
     "site_first_stack",
     "site_members",
     "site_server_packages",

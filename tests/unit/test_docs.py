@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.switchyard.django.plugins.module_utils.causes import CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 
@@ -41,15 +41,21 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def copied(folder: Path) -> None:
+    """What the pages are made from, and the pages."""
+    for name in ("docs", "roles", "playbooks", "plugins"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    shutil.copy(ROOT / "README.md", folder / "README.md")
+    (folder / "collections").symlink_to(ROOT / "collections")
+
+
 def test_the_pages_are_what_the_code_says() -> None:
     done = generate(ROOT, "--check")
     assert done.returncode == 0, done.stderr
 
 
 def test_a_new_default_makes_the_page_of_variables_out_of_date(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copytree(ROOT / "roles", tmp_path / "roles")
-    (tmp_path / "collections").symlink_to(ROOT / "collections")
+    copied(tmp_path)
     spec = tmp_path / "roles/nginx/meta/argument_specs.yml"
     spec.write_text(spec.read_text(encoding="utf-8").replace("default: 80\n", "default: 81\n"), encoding="utf-8")
     assert generate(tmp_path, "--check").returncode == 1
@@ -83,12 +89,23 @@ def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
     assert sorted(set(named) - targets) == []
 
 
-def test_the_readme_names_every_module_role_and_playbook() -> None:
-    first_cells = {
-        name for row in re.findall(r"^\|([^|]*)\|", README, re.MULTILINE) for name in re.findall(r"`([\w./]+)`", row)
-    }
-    playbooks = {path.name for path in (ROOT / "playbooks").glob("*.yml")}
-    assert sorted({*module_names(), *ROLES, *playbooks} - {name.rpartition("/")[2] for name in first_cells}) == []
+def test_a_new_playbook_makes_the_readme_out_of_date(tmp_path: Path) -> None:
+    copied(tmp_path)
+    assert generate(tmp_path, "--check").returncode == 0
+    (tmp_path / "playbooks/paint.yml").write_text(
+        "---\n# Paints the site. In one\n# colour.\n- hosts: all\n", encoding="utf-8"
+    )
+    assert "README.md" in generate(tmp_path, "--check").stderr
+    assert generate(tmp_path).returncode == 0
+    assert "| `switchyard.django.paint` | Paints the site |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Paints the site. In one colour." in (tmp_path / "docs/playbooks.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_on_the_site() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    listed = {name for tree in re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL) for name in tree.split("\n")}
+    pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in PAGES if ROOT / "docs" in page.parents}
+    assert sorted(name for name in pages - listed - {"index"} if not name.startswith("bench-")) == []
 
 
 def test_the_servers_page_lists_every_app_server() -> None:
@@ -98,8 +115,8 @@ def test_the_servers_page_lists_every_app_server() -> None:
     assert listed == {(role, name) for role, name in files if name != "main"}
 
 
-def test_the_servers_page_names_every_key_of_the_contract() -> None:
-    text = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
+def test_the_guide_to_server_files_names_every_key_of_the_contract() -> None:
+    text = (ROOT / "docs/guides/server-file.md").read_text(encoding="utf-8")
     keys: set[str] = set()
     for stack in ("wsgi", "asgi"):
         for path in (ROOT / "roles" / stack / "vars").glob("*.yml"):
@@ -124,3 +141,9 @@ def test_the_example_of_an_inventory_has_what_a_site_must_have() -> None:
 def options_of(role: str) -> dict[str, Any]:
     spec = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8"))
     return dict(spec["argument_specs"]["main"]["options"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_words_of_a_variable_are_quoted_for_ansible_too(page: Path) -> None:
+    """-e name="a b" reaches Ansible as name=a b, of which it takes the first word alone."""
+    assert re.findall(r"-e [a-z_]+=[\"'][^\"']* [^\"']*[\"']", page.read_text(encoding="utf-8")) == []

@@ -15,6 +15,9 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
+# The tests wait for hosts as often as they compute.
+BESIDE := --numprocesses=2 --dist=loadgroup
+
 .PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs build clean testbed-ready
 
 help: ## show this
@@ -55,7 +58,7 @@ demo-down: ## remove the demo: its host, its network, its key, its inventory
 # ---- tests
 
 test: lint testbed-ready ## lint, unit tests, and those scenarios that say the most (a few minutes)
-	@$(BIN)/pytest -m 'not full'
+	@$(BIN)/pytest $(BESIDE) -m 'not full'
 
 test-all: lint checks docs testbed-ready ## all of it: every scenario, on each Debian release, and the documentation as a site
 	@$(PYTHON) testbed/testbed image trixie --warm
@@ -87,7 +90,7 @@ checks: .venv/dev ## what a published collection has to pass: antsibull-docs, ga
 	@$(BIN)/python tests/checks.py $(if $(core),--core=$(core))
 
 unit: .venv/dev ## unit tests alone (seconds, no hosts)
-	@$(BIN)/pytest tests/unit testbed
+	@$(BIN)/pytest $(BESIDE) tests/unit testbed
 
 molecule: .venv/dev testbed-ready ## one scenario on fresh hosts, all its output in sight [scenario=default]
 	@$(PYTHON) testbed/testbed down $(SWITCHYARD_TEST_GROUP)

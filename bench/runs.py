@@ -46,6 +46,10 @@ class Sample:
     tasks: tuple[tuple[str, float], ...] = ()
 
     @property
+    def cpu(self) -> float:
+        return self.controller + self.hosts
+
+    @property
     def by_name(self) -> Counter[str]:
         """What tasks of one name took together."""
         took: Counter[str] = Counter()

@@ -249,6 +249,7 @@ def _beside(run: Run, states: Mapping[str, Any]) -> str:
         move = run.of("move").get(host, {})
         said = [
             f"Debian packages: {listing.some(state['missing_packages'])}" if state["missing_packages"] else "",
+            "the environment file, which somebody has edited" if _is_edited(state) else "",
             "folders and files of the site" if state["folders_amiss"] or state.get("files_amiss") else "",
             "uv" if run.hosts[host].get("uv", {}).get("changed") else "",
             f"the certificate: {state['certificate']['due']}" if (state.get("certificate") or {}).get("due") else "",
@@ -260,6 +261,12 @@ def _beside(run: Run, states: Mapping[str, Any]) -> str:
                 found.setdefault(one, []).append(host)
     told = [one if len(hosts) == len(states) else f"{one} ({listing.some(hosts)})" for one, hosts in found.items()]
     return "; ".join(told)
+
+
+def _is_edited(state: Mapping[str, Any]) -> bool:
+    """Whether an environment that a release has is not as it was written; one that is gone is made in any case."""
+    names = {one.get("environment") for one in state["releases"].values()}
+    return state["environment"] in names and not state["environment_present"]
 
 
 def _services(run: Run) -> str:

@@ -314,10 +314,11 @@ def read(
     :param beside: the services that the site uses
     """
     site_secrets = environment.load(layout)
-    digest = None
+    digest, complete = None, {}
     if site_secrets:
         composed = environment.with_defaults(variables, domains, layout, scheme, beside, site_secrets.identity_key)
-        digest = environment.digest(environment.with_secret_key(composed, site_secrets), site_secrets)
+        complete = environment.with_secret_key(composed, site_secrets)
+        digest = environment.digest(complete, site_secrets)
     return {
         "systemd": Path("/run/systemd/system").is_dir(),
         "apt": Path("/usr/bin/apt-get").exists(),
@@ -335,7 +336,7 @@ def read(
         "uv": uv_version(),
         "secrets": site_secrets.fingerprint if site_secrets else None,
         "environment": digest,
-        "environment_present": bool(digest) and layout.environment(str(digest)).exists(),
+        "environment_present": digest is not None and environment.is_in_place(layout, digest, complete),
         "inputs": inputs,
         "lock": locks.digest(layout.lock(inputs).read_text()) if inputs and layout.lock(inputs).exists() else None,
         "venvs": whole_venvs(layout),

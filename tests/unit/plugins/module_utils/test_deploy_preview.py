@@ -47,6 +47,8 @@ def state(live=OLD, **more):
         "missing_packages": [],
         "folders_amiss": [],
         "files_amiss": [],
+        "environment": "e1",
+        "environment_present": True,
         "certificate": {"due": ""},
         "resources": {"cores": 2, "memory": 2048},
         "neighbours": {},
@@ -96,6 +98,13 @@ def rows(lines):
         key = line[: listing.LABEL].strip() or key
         found[key] = f"{found.get(key, '')} {line[listing.LABEL :].strip()}".strip()
     return found
+
+
+def test_an_edited_environment_file_would_be_written_again():
+    one = state(NEW, environment_present=False)
+    one["releases"][NEW]["environment"] = "e1"
+    said = rows(preview(run(facts(one)), SOURCES))["would change"]
+    assert said == "the environment file, which somebody has edited"
 
 
 # --- what would happen -----------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def edge_memory(layout: Layout, today: datetime.date) -> dict[str, Any]:
 
 
 # What Debian's releases have, for a host where it is not installed yet.
+OS_RELEASE = Path("/etc/os-release")
 DEBIAN_NGINX = {"12": "1.22.1", "13": "1.26.3"}
 
 
@@ -91,10 +92,10 @@ def nginx_version() -> str:
     if found:
         return found[1]
     try:
-        release = platform.freedesktop_os_release().get("VERSION_ID", "")
+        release = re.search(r'^VERSION_ID="?(\d+)', OS_RELEASE.read_text(), re.MULTILINE)
     except OSError:
-        release = ""
-    return DEBIAN_NGINX.get(release, max(DEBIAN_NGINX.values()))
+        release = None
+    return DEBIAN_NGINX.get(release[1] if release else "", max(DEBIAN_NGINX.values()))
 
 
 def running_instances(layout: Layout) -> dict[str, int]:

@@ -216,7 +216,7 @@ def test_until_when_browsers_may_remember_what_an_edge_has_told(layout, told, un
 
 
 @pytest.fixture
-def nginx(monkeypatch):
+def nginx(monkeypatch, tmp_path):
     """What nginx and the distribution say of themselves; None for one that is not there."""
 
     def nginx(says, release):
@@ -226,13 +226,11 @@ def nginx(monkeypatch):
                 raise FileNotFoundError(argv[0])
             return subprocess.CompletedProcess(argv, 0, stdout="", stderr=says)
 
-        def os_release():
-            if release is None:
-                raise OSError("no os-release")
-            return {"ID": "debian", **release}
-
         monkeypatch.setattr(subprocess, "run", run)
-        monkeypatch.setattr(state.platform, "freedesktop_os_release", os_release, raising=False)
+        monkeypatch.setattr(state, "OS_RELEASE", tmp_path / "os-release")
+        if release is not None:
+            said = {"ID": "debian", **release}
+            state.OS_RELEASE.write_text("".join(f'{name}="{value}"\n' for name, value in said.items()))
         return state.nginx_version()
 
     return nginx

@@ -94,8 +94,12 @@ def _since(hosts: Mapping[str, Mapping[str, Any]]) -> float:
 
 
 def _effects(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """What the files of the migrations that were applied say of them, as far as they are the project's own."""
-    applied = {name for facts in hosts.values() for name in facts.get("build", {}).get("pending", [])}
+    """What the files of the migrations that are applied say of them, as far as they are the project's own.
+
+    Those that the release before does not know: of this run, and of runs that failed before.
+    """
+    builds = [facts.get("build", {}) for facts in hosts.values()]
+    applied = {name for one in builds for what in ("pending", "left") for name in one.get(what, [])}
     archive = next((facts["plan"]["archive"] for facts in hosts.values() if "archive" in facts.get("plan", {})), "")
     if not (applied and archive):
         return {}

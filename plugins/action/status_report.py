@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.switchyard.django.plugins.module_utils import status_table, status_verdict, words
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    listing,
+    output_file,
+    status_table,
+    status_verdict,
+    words,
+)
 from ansible_collections.switchyard.django.plugins.plugin_utils import status_page
 
 # What Ansible adds to the answer of a module.
@@ -42,8 +47,9 @@ class ActionModule(ActionBase):
             _write(given.get("report", ""), lambda: status_page.render(told, Path(given["template"])))
         _require_site(given["site"], hosts)
         if problems and boolean(given.get("fail", False)):
-            failed = f"{given['site']} has to be looked at (status_fail):\n" + "\n".join(problems)
-            return {**result, "failed": True, "msg": failed, "problems": problems}
+            found = listing.count(len(problems), "problem")
+            said = f"{given['site']} has to be looked at (status_fail): {found}, named at the end of the table above"
+            return {**result, "failed": True, "msg": said}
         return {**result, "changed": False, "problems": problems}
 
 
@@ -53,17 +59,12 @@ def _answer(one: Any) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in NOT_OURS}
 
 
-def _write(path: str, content: Any) -> None:
-    """Write a file that the user asked for, as a whole or not at all."""
-    if not path:
-        return
-    final = Path(path).expanduser().absolute()
-    partial = final.with_name(f".{final.name}.partial")
+def _write(path: str, content: Callable[[], str]) -> None:
+    """Write a file that the user asked for."""
     try:
-        partial.write_text(content(), encoding="utf-8")
-        os.replace(partial, final)
+        if path:
+            output_file.write(path, content())
     except OSError as problem:
-        partial.unlink(missing_ok=True)
         raise AnsibleActionFail(f"{path} can't be written: {problem}") from None
 
 

@@ -204,7 +204,7 @@ def _files() -> list[tuple[str, str]]:
     except OSError:  # a bare host
         return []
     parts = CONFIGURATION_FILE.split(told.stdout)
-    found = list(zip(parts[1::2], parts[2::2], strict=True))
+    found = list(zip(parts[1::2], parts[2::2]))
     if told.returncode:  # nginx shows nothing of what it refuses, which may be a file that is about to be put right
         paths = [NGINX_MAIN, *sorted(NGINX_MAIN.parent.glob("conf.d/*.conf")), *sorted(NGINX_SITES.glob("*"))]
         found = [(str(path), path.read_text(errors="replace")) for path in paths if path.is_file()]

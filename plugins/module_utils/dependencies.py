@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 NAMED = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?P<wanted>[^;#]*?)\s*"
@@ -91,6 +91,21 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
             if before[name] != after[name]
         ),
     ]
+
+
+def asked_for(before: Mapping[str, str], after: Mapping[str, str], installed: Container[str]) -> list[str]:
+    """The same of files that need not name all: a package that they name no more may stay, for another one needs it.
+
+    :param installed: what is there now
+    """
+    found = []
+    for one in differences(before, after):
+        name = one.lstrip("+-").partition(" ")[0]
+        if one.startswith("-"):
+            found.append(f"{name} no longer asked for")
+        else:
+            found.append(f"{one[1:]} now asked for" if one.startswith("+") and name in installed else one)
+    return found
 
 
 def shown(wanted: str) -> str:

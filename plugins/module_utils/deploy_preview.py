@@ -20,7 +20,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     source,
     source_history,
 )
-from ansible_collections.switchyard.django.plugins.module_utils.listing import count, headline, row, short
+from ansible_collections.switchyard.django.plugins.module_utils.listing import DIRTY, count, headline, row, short
 from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Run
 from ansible_collections.switchyard.django.plugins.module_utils.source_history import Commits
 
@@ -36,12 +36,13 @@ class Sources:
     """What the controller knows of the new source and of the live one.
 
     :param commits: what lies between them; None where this is not known
-    :param is_folder: whether site_source is a folder, which has no commits
+    :param is_folder: whether site_source is a folder that git does not look after, so that it has no commits
     :param migrations: those of the new source
     :param requirements: what the files of the live one and of the new one say of each package; None where those of the
         live one are not on this machine
     :param declared_alone: whether that is of the packages alone that a project asks for itself, for one side is a lock
         and the other is not
+    :param names_all: whether both name all that is installed, as uv.lock does
     :param holds: whether an environment marker is true on the hosts
     """
 
@@ -50,6 +51,7 @@ class Sources:
     migrations: list[migration_files.Migration] = field(default_factory=list)
     requirements: tuple[Mapping[str, str], Mapping[str, str]] | None = None
     declared_alone: bool = False
+    names_all: bool = False
     holds: dependencies.Holds = dependencies.everywhere
 
 
@@ -81,7 +83,7 @@ def preview(run: Run, sources: Sources) -> list[str]:
     lines += _migrations(live, wanted, sources)
     lines += row("dependencies", _dependencies(states, here, live, sources))
     lines += row("memory", _memory(states, here, next(iter(named.values()))["wanted"]))
-    lines += row("rollback", _rollback(run, states, here))
+    lines += row("rollback", _rollback(run, states, here, _new(live, sources)))
     lines += row("beside", beside)
     return [*lines, run_summary.NOTHING_CHANGED]
 
@@ -126,12 +128,13 @@ def _commits(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Source
     if sources.is_folder:
         return "site_source is a folder, which is deployed as it is: there are none to list"
     old, new = live.get("commit") or "", wanted.get("commit") or ""
-    if old == new:
-        return f"none: {short(new)} is live already"
+    if old.removesuffix(DIRTY) == new.removesuffix(DIRTY):
+        edited = "; what is not committed may differ" if DIRTY in old + new else ""
+        return f"none: {short(old)} is live already{edited}"
     between = f"from {short(old) or 'a folder'} to {short(new)}"
     found = sources.commits
     if found is None:
-        return f"{between}; this machine's clone does not have the live one, so they can't be listed"
+        return f"{between}; git does not have the live one on this machine, so they can't be listed"
     beside = found.ahead - len(found.subjects)
     more = f", the latest {len(found.subjects)} of them:" if beside > 0 else ":" if found.ahead else ""
     if not found.behind:
@@ -165,6 +168,12 @@ def _build(run: Run, named: Mapping[str, Any], here: list[str], wanted: Mapping[
 # --- the database ----------------------------------------------------------------------------------------------------
 
 
+def _new(live: Mapping[str, Any], sources: Sources) -> list[migration_files.Migration]:
+    """Those of the project that the live release does not have; none where it does not say which ones it has."""
+    known = live.get("migrations", {}).get("known", {})
+    return migration_files.new(sources.migrations, known) if known else []
+
+
 def _migrations(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sources) -> list[str]:
     if not live:
         return row(
@@ -173,7 +182,7 @@ def _migrations(live: Mapping[str, Any], wanted: Mapping[str, Any], sources: Sou
     known = live.get("migrations", {}).get("known", {})
     if not known:
         return row("migrations", "the live release has no database, or does not say which ones it knows")
-    new = migration_files.new(sources.migrations, known)
+    new = _new(live, sources)
     blocked = ". What they block is told as of PostgreSQL:" if any(one.effects for one in new) else ""
     number = len(new) or "none"
     said = f"{number} new in the project's files; those of dependencies are known after the build{blocked}"
@@ -207,7 +216,8 @@ def _dependencies(states: Mapping[str, Any], here: list[str], live: Mapping[str,
         found = dependencies.differences(before, after)
         return f"{_some(found)}, by the locks" if found else "the same, by the locks"
     if sources.requirements:
-        found = dependencies.differences(*sources.requirements)
+        told = sources.requirements
+        found = dependencies.differences(*told) if sources.names_all else dependencies.asked_for(*told, of_live)
         by = "by the project's files"
         if sources.declared_alone:
             by += ", of which one is a lock and the other is not: what is declared directly is compared alone"
@@ -232,11 +242,13 @@ def _memory(states: Mapping[str, Any], here: list[str], wanted: Mapping[str, Any
     return f"{need} MiB of {there}{where}: two instances of {workers} for a while, the system and other sites"
 
 
-def _rollback(run: Run, states: Mapping[str, Any], here: list[str]) -> str:
+def _rollback(run: Run, states: Mapping[str, Any], here: list[str], new: list[migration_files.Migration]) -> str:
     lives = {host: states[host]["live"] or "" for host in here}
     if not any(lives.values()):
         return "there would be no release to go back to"
-    return f"would go back to {run_summary.grouped(run, lives, 'nothing')}"
+    harm = migration_files.told({one.called: one.effects for one in new})
+    said = f"; with the migrations above, which stay applied, that release {harm}" if harm else ""
+    return f"would go back to {run_summary.grouped(run, lives, 'nothing')}{said}"
 
 
 # --- what belongs to no release --------------------------------------------------------------------------------------
@@ -249,6 +261,7 @@ def _beside(run: Run, states: Mapping[str, Any]) -> str:
         move = run.of("move").get(host, {})
         said = [
             f"Debian packages: {listing.some(state['missing_packages'])}" if state["missing_packages"] else "",
+            "the environment file, which somebody has edited" if _is_edited(state) else "",
             "folders and files of the site" if state["folders_amiss"] or state.get("files_amiss") else "",
             "uv" if run.hosts[host].get("uv", {}).get("changed") else "",
             f"the certificate: {state['certificate']['due']}" if (state.get("certificate") or {}).get("due") else "",
@@ -260,6 +273,12 @@ def _beside(run: Run, states: Mapping[str, Any]) -> str:
                 found.setdefault(one, []).append(host)
     told = [one if len(hosts) == len(states) else f"{one} ({listing.some(hosts)})" for one, hosts in found.items()]
     return "; ".join(told)
+
+
+def _is_edited(state: Mapping[str, Any]) -> bool:
+    """Whether an environment that a release has is not as it was written; one that is gone is made in any case."""
+    names = {one.get("environment") for one in state["releases"].values()}
+    return state["environment"] in names and not state["environment_present"]
 
 
 def _services(run: Run) -> str:
@@ -304,34 +323,39 @@ def sources(run: Run, site_requirements: str, holds: dependencies.Holds) -> Sour
     clone, commit = plan.get("clone"), live.get("commit")
     texts = source_history.texts(archive, migration_files.is_wanted)
     old = archive.with_name(f"{live.get('archive')}.tar.gz")
-    said, declared_alone = _requirements(old, plan, site_requirements, holds)
+    said, declared_alone, names_all = _requirements(old, plan, site_requirements, holds)
     return Sources(
-        commits=source_history.commits(Path(clone), commit, plan["commit"], MOST) if clone and commit else None,
+        commits=_between(Path(clone), commit, plan["commit"]) if clone and commit else None,
         is_folder=not clone,
         migrations=migration_files.read(texts),
         requirements=said,
         declared_alone=declared_alone,
+        names_all=names_all,
         holds=holds,
     )
 
 
+def _between(clone: Path, live: str, wanted: str) -> Commits | None:
+    return source_history.commits(clone, live.removesuffix(DIRTY), wanted.removesuffix(DIRTY), MOST)
+
+
 def _requirements(
     archive: Path, plan: Mapping[str, Any], site_requirements: str, holds: dependencies.Holds
-) -> tuple[tuple[Mapping[str, str], Mapping[str, str]] | None, bool]:
-    """What the project's files say, in the live release and now, and whether that is of what is declared alone."""
+) -> tuple[tuple[Mapping[str, str], Mapping[str, str]] | None, bool, bool]:
+    """What the project's files say, in the live release and now; whether of what is declared alone; whether of all."""
     if not archive.exists():
-        return None, False
+        return None, False, False
     before = source.opened(archive)
     try:
         found = requirements.find(site_requirements, before.files, before.read)
     except (requirements.RequirementsError, source.SourceError):
-        return None, False
+        return None, False, False
     now = plan["requirements"]
     sides: list[tuple[str, Mapping[str, str]]] = [(found.kind, found.files), (now["kind"], now["files"])]
     if any(kind.startswith("group:") for kind, _files in sides):  # in a pyproject.toml, which nobody reads here
-        return None, False
+        return None, False, False
     old, new = (dependencies.of_project(kind, files, holds) for kind, files in sides)
     if dependencies.is_lock(*sides[0]) == dependencies.is_lock(*sides[1]):
-        return (old, new), False
+        return (old, new), False, all(kind == "uv" for kind, _files in sides)
     names = {name for kind, files in sides for name in dependencies.declared(kind, files, holds)}
-    return ({name: old[name] for name in names & set(old)}, {name: new[name] for name in names & set(new)}), True
+    return ({name: old[name] for name in names & set(old)}, {name: new[name] for name in names & set(new)}), True, False

@@ -63,6 +63,8 @@ def read(layout: Layout, release: str, drop_ins: Mapping[str, str]) -> Found:
     manifest, note = state.manifest(layout, release) or {}, made.release(layout, release)
     secrets = _variables(layout, manifest.get("environment", ""))
     texts = _Texts(secrets)
+    venv = layout.venv(manifest.get("venv", ""))
+    installed = made.noted_packages(venv)
     drift = [
         *_of_record(layout, release, manifest.get("files", {}), note.get("files", {}), texts),
         *_of_drop_ins(layout, drop_ins, texts),
@@ -70,10 +72,11 @@ def read(layout: Layout, release: str, drop_ins: Mapping[str, str]) -> Found:
         *_of_edge(layout, texts),
         *_of_code(layout, release, texts),
         *_of_modules(layout, release, note.get("modules"), texts),
-        *_of_packages(layout, manifest.get("venv", ""), note.get("packages")),
+        *_of_packages(venv, installed),
     ]
     unknown = [
-        *([] if note else ["how units and nginx's part differ", "environment", "dependencies"]),
+        *([] if note else ["how units, nginx's part and the environment differ"]),
+        *([] if installed is not None else ["dependencies"]),
         *([] if layout.listing(release).exists() else ["code"]),
         *([] if layout.edge_made.exists() else ["nginx's part that is no release's"]),
     ]
@@ -207,14 +210,16 @@ def _added(kind: str, paths: Iterable[Path], known: set[str], compare: _Texts) -
 
 
 def _of_environment(layout: Layout, name: str, before: Mapping[str, str] | None) -> Iterator[Drift]:
-    """By names alone: no value of the environment is told, be it secret or not."""
-    now = made.variables(layout, name)
-    if before is None or now == before:
-        return
-    path = layout.environment(name)
+    """By names alone: no value of the environment is told, be it secret or not.
+
+    The file's name says whether it was changed; the note, in which of its variables.
+    """
+    path, now = layout.environment(name), made.variables(layout, name)
     if now is None:
         yield Drift("environment", str(path), "gone", _changed_at(path))
+    if now is None or made.is_environment_whole(layout, name):
         return
+    before = now if before is None else before
     lines = [
         *(f"-{variable}" for variable in before if variable not in now),
         *(f"+{variable}" for variable in now if variable not in before),
@@ -300,9 +305,9 @@ def _of_modules(layout: Layout, release: str, before: Mapping[str, str] | None, 
             yield found
 
 
-def _of_packages(layout: Layout, venv: str, before: list[str] | None) -> Iterator[Drift]:
-    now = made.packages(layout.venv(venv))
+def _of_packages(venv: Path, before: list[str] | None) -> Iterator[Drift]:
+    now = made.packages(venv)
     if before is None or now == before:
         return
     lines = [*(f"-{one}" for one in before if one not in now), *(f"+{one}" for one in now if one not in before)]
-    yield Drift("dependencies", str(layout.venv(venv)), "changed", None, lines[:MOST_LINES])
+    yield Drift("dependencies", str(venv), "changed", None, lines[:MOST_LINES])

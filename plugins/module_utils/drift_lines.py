@@ -103,11 +103,14 @@ def _of_nginx(line: str) -> str:
 # --- code ------------------------------------------------------------------------------------------------------------
 
 _SECRET_NAME = re.compile(
-    r"pwd|pass|secret|token|key|cred|dsn|private|salt|auth|cookie|(?:\b|_)pw(?:\b|_|\d)", re.IGNORECASE
+    r"pwd|pass|secret|token|key|cred|dsn|private|salt|auth|cookie|"
+    r"(?:\b|_)(?:pw|pins?|otp|totp|codes?|cvc|cvv|iban|ssn)(?:\b|_|\d)",
+    re.IGNORECASE,
 )
 _KNOWN_KEY = re.compile(r"(?:sk|pk|rk|gh[opsur]|whsec)_|github_pat_|xox|AKIA|ASIA|-----BEGIN|eyJ|glpat-")
 _LONG_KEY = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+/=-]{20,}")
-_LONGEST_NUMBER = 6
+# A status, a size or a port; what is longer may open something, whatever its name.
+_LONGEST_NUMBER = 3
 _BLANK = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 # Since Python 3.12 a string with f before it has parts.
 _START, _END = ([getattr(tokenize, f"{kind}STRING_{name}", -1) for kind in "FT"] for name in ("START", "END"))

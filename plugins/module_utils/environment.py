@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, services
+from ansible_collections.switchyard.django.plugins.module_utils import disk, env_file, services
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 SECRET_KEY_NAMES = ("SECRET_KEY", "DJANGO_SECRET_KEY")
@@ -122,3 +122,11 @@ def digest(complete: Mapping[str, str], site_secrets: SiteSecrets) -> str:
     """The keyed digest that names an environment; without the key nothing can be guessed from it."""
     key = bytes.fromhex(site_secrets.identity_key)
     return hmac.new(key, disk.canonical(dict(complete)), hashlib.sha256).hexdigest()[:16]
+
+
+def is_in_place(layout: Layout, name: str, complete: Mapping[str, str]) -> bool:
+    """Whether the file of an environment is there and as it was written: somebody may have edited it since."""
+    try:
+        return layout.environment(name).read_bytes() == env_file.render(complete)
+    except OSError:
+        return False

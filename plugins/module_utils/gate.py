@@ -101,8 +101,11 @@ def ask(
     return probe(target, handshake, replace(limits, successes=1), give_up) if report.ok and handshake else report
 
 
-def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Limits) -> Passed:
-    """Start the instance where it doesn't run, probe it over its own socket, and stop it again where it fails."""
+def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Limits, remains: str = "") -> Passed:
+    """Start the instance where it doesn't run, probe it over its own socket, and stop it again where it fails.
+
+    :param remains: what was changed for the release and stays where it fails, with which the message ends
+    """
     unit = layout.unit(release)
     guard.let_live(layout, release)
     running = units.is_active(unit)
@@ -127,11 +130,12 @@ def admit(layout: Layout, release: str, manifest: Mapping[str, Any], limits: Lim
         asked = manifest["gate"]
         probed = {"path": asked["health_path"], "times": limits.successes, "websocket": asked["websocket_path"]}
         return Passed(True, not running, message, probed)
-    message = explain(layout, release, since, report) if report else f"{away}\n{_refused(release)}"
+    refused = _refused(release, remains)
+    message = explain(layout, release, since, report, refused) if report else f"{away}\n{refused}"
     if not running:
         host_command.run(["systemctl", "stop", unit], check=False)
         host_command.run(["systemctl", "reset-failed", "--quiet", unit], check=False, capture_output=True)
-    return Passed(False, not running, message)
+    return Passed(False, not running, f"{message}\n{remains}".rstrip())
 
 
 def pass_or_fail(module: Any, layout: Layout, release: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,10 +146,10 @@ def pass_or_fail(module: Any, layout: Layout, release: str, wanted: Mapping[str,
     manifest = state.manifest(layout, release) or module.fail_json(
         msg=f"{release} is no whole release of {layout.site} on this host. ls {layout.etc}/releases shows what is there"
     )
-    passed = admit(layout, release, manifest, limits_of(wanted["successes"], wanted["deadline"]))
+    passed = admit(layout, release, manifest, limits_of(wanted["successes"], wanted["deadline"]), wanted["remains"])
     if not passed.ok:
         took = {"seconds": stopwatch.seconds(), "failed": True}
-        module.fail_json(msg=f"{passed.message}\n{wanted['remains']}".rstrip(), seconds=took["seconds"], gate=took)
+        module.fail_json(msg=passed.message, seconds=took["seconds"], gate=took)
     return {
         "changed": passed.started,
         "started": passed.started,
@@ -167,17 +171,18 @@ def unreached(layout: Layout, release: str, manifest: Mapping[str, Any]) -> str:
     return "\n".join(reach.problems(reaches, run, variables_of(layout, release), platform.node()))
 
 
-def _refused(release: str) -> str:
-    return f"{release} did not pass its gate; nothing that is live was touched."
+def _refused(release: str, remains: str) -> str:
+    """What became of the release: a migration that was applied for it has touched what is live."""
+    stays = "the traffic stays where it is" if remains else "nothing that is live was touched"
+    return f"{release} did not pass its gate; {stays}."
 
 
-def explain(layout: Layout, release: str, since: float, report: Report) -> str:
+def explain(layout: Layout, release: str, since: float, report: Report, refused: str) -> str:
     """What is wrong, the line of evidence and the way to mend it; then what became of the release.
 
     An answer that stays until somebody mends it, such as 404, speaks for itself; else the journal knows more.
     """
     unit = layout.unit(release)
-    refused = _refused(release)
     met = f"{report.check or unit}: {report.failure}: {report.evidence}"
     found = "" if report.lasts else diagnosis.in_words(unit, since)
     journal = f"journalctl -u {unit} has all of it."

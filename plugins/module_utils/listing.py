@@ -12,6 +12,8 @@ from typing import Any
 MOST = 10
 # What a line of a summary has at most, and where what it says begins.
 COLUMNS, LABEL = 100, 14
+# Behind the commit of a folder that differs from it.
+DIRTY = "-dirty"
 
 
 def some(names: list[str], most: int = MOST) -> str:
@@ -80,4 +82,4 @@ def served(manifest: Mapping[str, Any]) -> str:
 
 def short(commit: str) -> str:
     """A commit as people write it; of a folder that differs from it, it says so."""
-    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+    return commit[:12] + (DIRTY if commit.endswith(DIRTY) else "")

@@ -13,7 +13,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.switchyard.django.plugins.module_utils import build_clues, disk, masking, ownership, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    build_clues,
+    disk,
+    made,
+    masking,
+    ownership,
+    sandbox,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV, Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import CHECKOUT, OVERRIDES
 
@@ -152,6 +159,7 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
     )
     requirements.unlink()
     ownership.take(venv, layout.site)
+    made.note_packages(venv)
     disk.settle(venv)
     disk.write(venv / "switchyard.lock", lock.encode(), 0o644)
 

@@ -4,8 +4,8 @@
 """What a release and its edge were made of, noted while they are made: by it drift sees what somebody changed later.
 
 Of what a release's record has, and of the modules beside its code, there are the texts; of the environment the names,
-each with a keyed digest from which no value can be guessed; of code and static files the size and the time of each. The
-archive of the source is kept. All of it is root's alone.
+each with a keyed digest from which no value can be guessed; of code and static files the size and the time of each; of
+a virtual environment its packages. The archive of the source is kept. No other user can change any of it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 
 # What of a release's folder is noted file by file.
 TREES = ("code", "static")
+# The note of a virtual environment, in its folder.
+PACKAGES = "switchyard.packages.json"
 
 
 def note_release(layout: Layout, manifest: Mapping[str, Any]) -> None:
-    """Note the texts of a release's record and modules, its environment and its packages, as they are now."""
+    """Note the texts of a release's record and modules, and its environment, as they are now."""
     release, record = manifest["id"], layout.record(manifest["id"])
     note = {
         "files": {name: (record / name).read_text() for name in manifest["files"]},
         "modules": {path.name: path.read_text() for path in module_files(layout, release)},
         "environment": variables(layout, manifest["environment"]),
-        "packages": packages(layout.venv(manifest["venv"])),
     }
     disk.write(layout.made(release), json.dumps(note).encode() + b"\n", 0o600)
 
@@ -68,6 +69,29 @@ def variables(layout: Layout, name: str) -> dict[str, str] | None:
         variable: hmac.new(key, disk.canonical([variable, value]), hashlib.sha256).hexdigest()[:16]
         for variable, value in sorted(found.items())
     }
+
+
+def is_environment_whole(layout: Layout, name: str) -> bool:
+    """Whether an environment file holds what its name, a digest of that, says."""
+    site_secrets = environment.load(layout)
+    try:
+        found = env_file.parse(layout.environment(name).read_bytes()).variables
+    except OSError:
+        return False
+    return site_secrets is not None and environment.digest(found, site_secrets) == name
+
+
+def note_packages(venv: Path) -> None:
+    """Note what is installed when a virtual environment is made: the releases that share it have the same note."""
+    disk.write(venv / PACKAGES, json.dumps(packages(venv)).encode() + b"\n", 0o644)
+
+
+def noted_packages(venv: Path) -> list[str] | None:
+    """What note_packages noted; None for a virtual environment that an earlier version of the collection made."""
+    try:
+        return json.loads((venv / PACKAGES).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def packages(venv: Path) -> list[str]:

@@ -139,6 +139,13 @@ def left_applied(layout: Layout, target: str) -> dict[str, list[str]]:
     return left
 
 
+def unknown_to_live(layout: Layout) -> list[str]:
+    """The migrations that runs before have applied and that the live release does not know: none of them went live."""
+    live = state.live_release(layout)
+    left = left_applied(layout, live) if live else {}
+    return [f"{app}.{name}" for app, names in left.items() for name in names]
+
+
 def effects(layout: Layout, left: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     """What the files of the live release say of these migrations, as far as they are the project's own."""
     live = state.live_release(layout)

@@ -189,6 +189,8 @@ def migrations(run: Run) -> str:
         return said + _with_them(run)
     if run.operation == "restore":
         return f"as in {run.backup}, whose data {'would be' if run.check else 'is'} back{kept}"
+    if run_undo.left(run):
+        return f"none to apply; {listing.some(run_undo.left(run))} applied by a run before"
     return "none to apply" if run.of("build") else ""
 
 
@@ -200,7 +202,7 @@ def _with_them(run: Run) -> str:
     harm, stuck = migration_files.told(effects), migration_files.one_way(effects)
     said = f"; with that the release {harm}" if harm else ""
     if stuck:
-        return f"{said}; no way back: {listing.some(stuck)}"
+        return f"{said}; {listing.some(stuck)} can't be undone"
     return said + ("; rollback_migrations=reverse would undo it" if run.check else "")
 
 
@@ -341,12 +343,13 @@ def _left(run: Run) -> str:
         return f"{listing.some(left)} undone" + (
             "" if is_live else "; as the traffic did not move, they are applied again"
         )
-    if not run.of("migrated"):
+    standing = run_undo.standing(run)
+    if not standing:
         return ""
-    saved, applied = run_undo.saved(run), run_undo.applied(run)
+    saved = run_undo.saved(run)
     way = f"; the data as it was before: {run.commands.of('restore', restore_backup=saved)}" if saved else ""
     harm = migration_files.told(run.effects)
-    said = f"{listing.some(applied)} applied, and still there" + (
+    said = f"{listing.some(standing)} applied, and still there" + (
         f"; with that the release before {harm}" if harm else ""
     )
     return f"{said}{way}"

@@ -44,14 +44,15 @@ def undo(run: Run, sources: Mapping[str, str], moved: list[str]) -> list[str]:
 def _back(run: Run, before: str) -> list[str]:
     """The rollback, and where migrations were applied the one that undoes them as well."""
     bare = run.commands.of("rollback", rollback_to=before)
-    names = applied(run) if run.of("migrated") else []
+    names = standing(run)
     if not names:
         return listing.command("undo", "", bare)
     harm, stuck = migration_files.told(run.effects), migration_files.one_way(run.effects)
     it, stay = ("it", "stays") if len(names) == 1 else ("them", "stay")
     said = f"{listing.some(names)} {stay} applied" + (f", and the release before {harm}" if harm else "")
     if stuck:
-        return listing.command("undo", f"{said}; no way back: {listing.some(stuck)}", bare)
+        said += f". {listing.some(stuck)} can't be undone: the release goes back, and the database stays as it is:"
+        return listing.command("undo", said, bare)
     reverse = run.commands.of("rollback", rollback_to=before, rollback_migrations="reverse")
     undone = f"this undoes {it} as well; what came into new columns and tables is lost:"
     return [*listing.command("undo", f"{said}:", bare), *listing.command("", undone, reverse)]
@@ -64,4 +65,18 @@ def saved(run: Run) -> str:
 
 def applied(run: Run) -> list[str]:
     """The migrations that were pending, once for all hosts."""
-    return list(dict.fromkeys(name for one in run.of("build").values() for name in one.get("pending", [])))
+    return _of_build(run, "pending")
+
+
+def left(run: Run) -> list[str]:
+    """The migrations that runs before have applied, and that the release before does not know."""
+    return _of_build(run, "left")
+
+
+def standing(run: Run) -> list[str]:
+    """All that is applied now and that the release before does not know."""
+    return list(dict.fromkeys([*left(run), *(applied(run) if run.of("migrated") else [])]))
+
+
+def _of_build(run: Run, what: str) -> list[str]:
+    return list(dict.fromkeys(name for one in run.of("build").values() for name in one.get(what, [])))

@@ -100,7 +100,7 @@ def workers_started(samples: Sequence[Sample]) -> int:
     One that ended again between two samples is not seen.
     """
     count = 0
-    for earlier, later in itertools.pairwise(samples):
+    for earlier, later in zip(samples, samples[1:]):
         if earlier.pid == later.pid and earlier.workers:
             count += len(set(later.workers.split()) - set(earlier.workers.split()))
     return count
@@ -115,7 +115,7 @@ def restarts(samples: Sequence[Sample], since: float, now: int) -> int:
     """
     before = [one.restarts for one in samples if one.at < since][-1:] or [0]
     numbers = [*before, *(one.restarts for one in samples if one.at >= since), now]
-    return sum(later - earlier if later >= earlier else later for earlier, later in itertools.pairwise(numbers))
+    return sum(later - earlier if later >= earlier else later for earlier, later in zip(numbers, numbers[1:]))
 
 
 def cores_busy(earlier: Sample, later: Sample) -> float | None:

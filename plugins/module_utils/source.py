@@ -45,7 +45,7 @@ class SourceError(Exception):
 class Source:
     """What a release is made of.
 
-    :param clone: the controller's clone of a git URL
+    :param clone: where git has its commits: the controller's clone of a git URL, or a folder that is a checkout
     """
 
     origin: str
@@ -392,7 +392,8 @@ def _from_folder(folder: Path, cache: Path) -> Source:
     archive = cache / "sources" / f"{seal.hexdigest()[:32]}.tar.gz"
     if not archive.exists():
         _pack(folder, names, archive)
-    return opened(archive, "folder", _folder_commit(folder) if tracked is not None else None)
+    commit = _folder_commit(folder) if tracked is not None else None
+    return replace(opened(archive, "folder", commit), clone=folder if commit else None)
 
 
 def _git_view(folder: Path) -> list[str] | None:

@@ -78,6 +78,7 @@ def edge_memory(layout: Layout, today: datetime.date) -> dict[str, Any]:
 
 
 # What Debian's releases have, for a host where it is not installed yet.
+OS_RELEASE = Path("/etc/os-release")
 DEBIAN_NGINX = {"12": "1.22.1", "13": "1.26.3"}
 
 
@@ -91,10 +92,10 @@ def nginx_version() -> str:
     if found:
         return found[1]
     try:
-        release = platform.freedesktop_os_release().get("VERSION_ID", "")
+        release = re.search(r'^VERSION_ID="?(\d+)', OS_RELEASE.read_text(), re.MULTILINE)
     except OSError:
-        release = ""
-    return DEBIAN_NGINX.get(release, max(DEBIAN_NGINX.values()))
+        release = None
+    return DEBIAN_NGINX.get(release[1] if release else "", max(DEBIAN_NGINX.values()))
 
 
 def running_instances(layout: Layout) -> dict[str, int]:
@@ -314,10 +315,11 @@ def read(
     :param beside: the services that the site uses
     """
     site_secrets = environment.load(layout)
-    digest = None
+    digest, complete = None, {}
     if site_secrets:
         composed = environment.with_defaults(variables, domains, layout, scheme, beside, site_secrets.identity_key)
-        digest = environment.digest(environment.with_secret_key(composed, site_secrets), site_secrets)
+        complete = environment.with_secret_key(composed, site_secrets)
+        digest = environment.digest(complete, site_secrets)
     return {
         "systemd": Path("/run/systemd/system").is_dir(),
         "apt": Path("/usr/bin/apt-get").exists(),
@@ -335,7 +337,7 @@ def read(
         "uv": uv_version(),
         "secrets": site_secrets.fingerprint if site_secrets else None,
         "environment": digest,
-        "environment_present": bool(digest) and layout.environment(str(digest)).exists(),
+        "environment_present": digest is not None and environment.is_in_place(layout, digest, complete),
         "inputs": inputs,
         "lock": locks.digest(layout.lock(inputs).read_text()) if inputs and layout.lock(inputs).exists() else None,
         "venvs": whole_venvs(layout),

@@ -108,6 +108,7 @@ def _live(layout: Layout, live: str | None, entries: list[dict[str, Any]]) -> di
     return {
         "id": live,
         **{name: manifest.get(name) for name in ("stack", "server", "commit", "origin", "python")},
+        "scheme": manifest.get("gate", {}).get("scheme"),
         "since": history.live_since(entries, live) or None,
         "by": move.get("by", ""),
         "operation": move.get("operation", ""),

@@ -168,6 +168,8 @@ def facts(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "disk", "; ".join(_disk(disk) for disk in host["disks"])
         if host["tls"]:
             yield "TLS", _certificate(host["tls"])
+        elif one["live"] and one["live"]["scheme"] == "https" and not host["tls_problem"]:
+            yield "TLS", "ends in front of this host, such as at a balancer: no certificate is looked at"
     if log:
         yield "log", _log(log)
 

@@ -37,7 +37,8 @@ class Unit:
     """An instance, a process beside it, or a timer.
 
     :param process: its name; empty for an instance
-    :param role: live; draining, which the host will stop; leftover, which should not run; or starting
+    :param role: live; draining, which the host will stop; starting; job, a command of manage.py; or other, which nobody
+        will stop
     :param state: as systemd has it, such as active/running
     :param since: when it was started, in seconds since 1970; None where it does not run
     :param ends_in: the seconds after which the host stops it at the latest, where it drains

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import words
+from ansible_collections.switchyard.django.plugins.module_utils import output_file, words
 from ansible_collections.switchyard.django.plugins.module_utils.layout import site_name_problem
 
 CHARTS = "matplotlib"
 MIB = 1024 * 1024
 NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]+)?")
+# By so many seconds the clock of a host may be ahead.
+CLOCKS_DIFFER = 300
 # As Ansible reads them.
 TRUE, FALSE = ("true", "yes", "on", "y", "t", "1", "1.0"), ("false", "no", "off", "n", "f", "0", "0.0")
 # A point in time by its form; the hosts judge the rest, in their own time. systemd-analyze may not be on this machine.
@@ -77,7 +80,7 @@ def variable_problems(given: Mapping[str, Any]) -> list[str]:
     """
     problem = site_name_problem(given["site"]) if given["site"] else "Name the site with -e site_name="
     found = [problem] if problem else []
-    if not _SINCE.fullmatch(str(given["since"])):
+    if not _SINCE.fullmatch(str(given["since"])) or _is_to_come(str(given["since"])):
         found.append(
             f"status_since {words.line(given['since'])!r} is no point in time of the past. Write it as systemd.time(7) "
             "has it, for example -15min, -2d, yesterday, 2026-11-21 17:55 or @1790000000"
@@ -94,7 +97,13 @@ def variable_problems(given: Mapping[str, Any]) -> list[str]:
     ]
     if not re.fullmatch(r"[1-9][0-9]{0,2}", str(given["endpoints"])):
         found.append(f"status_endpoints {words.line(given['endpoints'])} must be a whole number from 1 to 999")
-    found += [problem for name in ("json", "report") if (problem := _file_problem(name, given[name]))]
+    files = {"status_json": "shop.json", "status_report": "shop.html"}
+    named = {variable: str(given[variable.removeprefix("status_")] or "") for variable in files}
+    found += [
+        problem for variable, one in named.items() if (problem := output_file.problem(variable, one, files[variable]))
+    ]
+    if all(named.values()) and len({Path(one).expanduser().resolve() for one in named.values()}) == 1:
+        found.append(f"status_json and status_report both name {given['json']}. Name two files")
     if given["report"] and importlib.util.find_spec(CHARTS) is None:
         found.append(
             f"status_report needs {CHARTS}, which the Python that runs Ansible does not have. Install it there: "
@@ -103,16 +112,13 @@ def variable_problems(given: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _file_problem(name: str, given: Any) -> str:
-    """Why a file can't be written; empty where it can be, or none is named."""
-    if not given:
-        return ""
-    path = Path(str(given)).expanduser().absolute()
-    if path.is_dir():
-        return f"status_{name} {given} is a folder. Name a file in it"
-    if not path.parent.is_dir():
-        return f"status_{name} {given}: there is no folder {path.parent} on this machine. Make it, or name another"
-    return ""
+def _is_to_come(since: str) -> bool:
+    """Whether a point in time is none of the past on any host: where it is another day, it may be a day ahead."""
+    seconds, day = re.match(r"@(\d+)", since), re.search(r"\d{4}-\d\d?-\d\d?", since)
+    if seconds:
+        return int(seconds[1]) > time.time() + CLOCKS_DIFFER
+    parts = tuple(int(part) for part in day[0].split("-")) if day else ()
+    return parts > time.gmtime(time.time() + 86400)[:3]
 
 
 def _truth(value: Any) -> bool:

@@ -80,6 +80,11 @@ pending:
   type: list
   elements: str
   returned: success
+left:
+  description: The migrations that runs before have applied, and that the live release does not know.
+  type: list
+  elements: str
+  returned: success
 findings:
   description: What C(check --deploy) has to say beside errors.
   type: list
@@ -109,6 +114,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     lease,
     processes,
     release,
+    rollback,
     state,
     stopwatch,
 )
@@ -135,7 +141,7 @@ def main() -> None:
     layout, wanted = Layout(module.params["site"]), release.Wanted(**module.params["wanted"])
     whole = state.manifest(layout, wanted.release) is not None
     if module.check_mode:
-        module.exit_json(changed=not whole, pending=[], findings=[])
+        module.exit_json(changed=not whole, pending=[], left=[], findings=[])
     if not whole:
         place(module, layout, wanted.release)
     lacking = processes.missing_programs(layout.venv(wanted.venv), wanted.programs)
@@ -184,7 +190,8 @@ def main() -> None:
         environment.default_database(layout),
     )
     findings = verdict.warnings + [env_finding.describe(finding, "") for finding in unread]
-    module.exit_json(changed=not whole, pending=pending, findings=findings, seconds=stopwatch.seconds())
+    left = rollback.unknown_to_live(layout)
+    module.exit_json(changed=not whole, pending=pending, left=left, findings=findings, seconds=stopwatch.seconds())
 
 
 def place(module: AnsibleModule, layout: Layout, identifier: str) -> None:

@@ -12,6 +12,7 @@ description:
   - Puts together V(site_env), the usual names of what follows from the site, and a secret key where the user gives
     none, and
     writes the result for systemd alone, mode 0600, root's, under the keyed digest of its content.
+  - A file that somebody has edited is written again.
   - The secrets of a site are made once and are the same on all its hosts.
 extends_documentation_fragment:
   - switchyard.django.attributes
@@ -104,10 +105,9 @@ def main() -> None:
     )
     complete = environment.with_secret_key(composed, site_secrets)
     digest = environment.digest(complete, site_secrets)
-    path = layout.environment(digest)
-    write = not path.exists()
+    write = not environment.is_in_place(layout, digest, complete)
     if write and not module.check_mode:
-        disk.write(path, env_file.render(complete), 0o600)
+        disk.write(layout.environment(digest), env_file.render(complete), 0o600)
     shared = {"secrets": site_secrets.to_json()} if module.params["share"] else {}
     module.exit_json(changed=made or write, digest=digest, **shared)
 

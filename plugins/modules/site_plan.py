@@ -200,7 +200,8 @@ archive:
   type: str
   returned: success
 clone:
-  description: The path of the controller's clone of a git URL; empty for a folder.
+  description: Where git has the commits, the path of the controller's clone of a git URL, or of a folder; empty where a
+    folder has none.
   type: str
   returned: success
 began:

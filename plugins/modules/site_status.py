@@ -75,7 +75,8 @@ since:
   type: float
   returned: success
 live:
-  description: The live release, with C(id), C(stack), C(server), C(commit), C(origin), C(since), who moved the traffic
+  description: The live release, with C(id), C(stack), C(server), C(commit), C(origin), the C(scheme) by which
+    visitors come, C(since), who moved the traffic
     to it (C(by)), by which C(operation) and why (C(reason)), where a rollback leads (C(rollback_target)), and whether
     the last move is C(unfinished); null where none is live.
   type: dict

@@ -73,5 +73,5 @@ problems:
   description: What has to be looked at, each with its host in front.
   type: list
   elements: str
-  returned: always
+  returned: success
 """

@@ -132,7 +132,9 @@ def test_before_the_next_version(host: Host, repository: Repository) -> None:
     assert row(check, "commits").endswith(": " + " ".join(subjects))
     assert "1 new" in row(check, "migrations")
     assert "cargo.0002_weight: AddField crate.weight NOT NULL without db_default" in row(check, "migrations")
-    assert row(check, "dependencies").startswith("+idna 3.10")
+    assert row(check, "dependencies").startswith("idna 3.10 now asked for"), (
+        "a server of the other stack has it already"
+    )
     assert live(host) == before
 
 
@@ -166,3 +168,45 @@ def test_a_failure_says_the_cause_first_and_what_serves(host: Host, repository: 
     assert "No module named 'nowhere'" in " ".join(lines[:3])
     assert row(lines, "live") == f"{told(before)}, as before"
     assert live(host) == before
+
+
+def test_the_undo_tells_of_what_an_earlier_run_left_applied(host: Host, repository: Repository) -> None:
+    before = live(host)
+    repository.git("revert", "--no-edit", "HEAD")
+    colour = WEIGHT.replace("0001_initial", "0002_weight").replace('"weight"', '"colour"')
+    (repository.folder / "cargo/migrations/0003_colour.py").write_text(colour)
+    urls = repository.folder / "yard/urls.py"
+    text = urls.read_text()
+    urls.write_text(f"{text}\nurlpatterns = []\n")
+    repository.commit("Crates have a colour, and no page is left")
+    run = host.play("site.yml")
+    assert run.rc != 0
+    assert "did not pass its gate; the traffic stays where it is." in run.output
+    assert "Applied for it and still there: cargo.0003_colour." in run.output
+    harm = "with that the release before can't add rows (for cargo.0002_weight and cargo.0003_colour)"
+    said = f"cargo.0002_weight, cargo.0003_colour applied, and still there; {harm}"
+    assert row(summary(run), "migrations") == said
+    assert live(host) == before
+    urls.write_text(text)
+    repository.commit("The pages are back")
+    lines = summary(host.play("site.yml"))
+    assert row(lines, "migrations") == "none to apply; cargo.0002_weight, cargo.0003_colour applied by a run before"
+    assert row(lines, "undo").startswith("cargo.0002_weight, cargo.0003_colour stay applied, and the release before")
+
+
+def test_an_environment_file_that_somebody_has_edited_is_written_again(host: Host) -> None:
+    env = {"API_TOKEN": "as-it-should-be"}
+    assert host.play("site.yml", site_env=env).rc == 0
+    file = f"/etc/switchyard/yard/env/{live(host)['environment']}.env"
+    host.sh(f"sed -i 's/as-it-should-be/by-hand/' {file}")
+    check = host.play("site.yml", "--check", "--diff", site_env=env)
+    assert row(summary(check), "would change") == "the environment file, which somebody has edited"
+    status = host.play("playbooks/status.yml", site_env=env)
+    assert re.search(r"environment: \S+\.env changed", status.output), status.output
+    assert "~API_TOKEN, another value" in status.output
+    assert "by-hand" not in status.output
+    run = host.play("site.yml", site_env=env)
+    assert run.rc == 0, run.output
+    assert any("The environment is where systemd alone reads it" in one for one in run.changed), run.changed
+    assert "API_TOKEN=as-it-should-be" in host.sh(f"cat {file}")
+    assert host.play("site.yml", site_env=env).changed == []

@@ -92,6 +92,7 @@ def host_status():
                 "commit": "c0ffee" * 6,
                 "python": "3.11",
                 "origin": "https://git.example.org/shop.git",
+                "scheme": "https",
                 "since": NOW - 7200,
                 "by": "ann@desk",
                 "operation": "deploy",

@@ -67,6 +67,8 @@ def test_the_undo_knows_what_the_files_of_the_migrations_say(summary, tmp_path):
     results = {"plan": "__plan", "move": "__move", "build": "__build", "migrated": "__migrated"}
     said = "undo          board.0002_pinned stays applied, and the release before can't add rows:"
     assert said in summary({"web1": host}, arguments={"results": results})["msg"]
+    host["__build"] = {"pending": [], "left": ["board.0002_pinned"]}
+    assert said in summary({"web1": host}, arguments={"results": results})["msg"]
     archive.unlink()
     lines = summary({"web1": host}, arguments={"results": results})["msg"]
     assert "undo          board.0002_pinned stays applied:" in lines

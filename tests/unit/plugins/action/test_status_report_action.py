@@ -51,7 +51,9 @@ def test_it_fails_where_something_has_to_be_looked_at_and_that_was_asked_for(run
     assert not report(run, hosts).get("failed")
     result = report(run, hosts, fail="yes")
     assert result["failed"]
-    assert "web2: not reached: no route" in result["msg"]
+    said = "shop has to be looked at (status_fail): 1 problem, named at the end of the table above"
+    assert (result["msg"], "problems" in result) == (said, False), "they stand in the table"
+    assert shown[-1] == "  web2: not reached: no route"
     assert not report(run, {"web1": host_status()}, fail=True).get("failed")
 
 

@@ -7,9 +7,9 @@ import copy
 import tarfile
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import listing
+from ansible_collections.switchyard.django.plugins.module_utils import listing, migration_files, source_history
 from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
-from ansible_collections.switchyard.django.plugins.module_utils.deploy_preview import Sources, preview, sources
+from ansible_collections.switchyard.django.plugins.module_utils.deploy_preview import MOST, Sources, preview, sources
 from ansible_collections.switchyard.django.plugins.module_utils.migration_files import Migration
 from ansible_collections.switchyard.django.plugins.module_utils.run_summary import Run
 from ansible_collections.switchyard.django.plugins.module_utils.source_history import Commits
@@ -47,6 +47,8 @@ def state(live=OLD, **more):
         "missing_packages": [],
         "folders_amiss": [],
         "files_amiss": [],
+        "environment": "e1",
+        "environment_present": True,
         "certificate": {"due": ""},
         "resources": {"cores": 2, "memory": 2048},
         "neighbours": {},
@@ -96,6 +98,13 @@ def rows(lines):
         key = line[: listing.LABEL].strip() or key
         found[key] = f"{found.get(key, '')} {line[listing.LABEL :].strip()}".strip()
     return found
+
+
+def test_an_edited_environment_file_would_be_written_again():
+    one = state(NEW, environment_present=False)
+    one["releases"][NEW]["environment"] = "e1"
+    said = rows(preview(run(facts(one)), SOURCES))["would change"]
+    assert said == "the environment file, which somebody has edited"
 
 
 # --- what would happen -----------------------------------------------------------------------------------------------
@@ -199,7 +208,7 @@ def test_what_is_built_is_not_built_again():
         ({"is_folder": True}, "site_source is a folder, which is deployed as it is: there are none to list"),
         (
             {"commits": None},
-            "from 111111111111 to 222222222222; this machine's clone does not have the live one, so they can't be "
+            "from 111111111111 to 222222222222; git does not have the live one on this machine, so they can't be "
             "listed",
         ),
         (
@@ -229,6 +238,24 @@ def test_the_same_commit():
     )
 
 
+def test_a_checkout_lists_its_commits_and_what_is_not_committed_may_differ(archives, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        source_history, "commits", lambda clone, *two: asked.append((str(clone), *two)) or Commits(1, 0, ["2 Two"])
+    )
+    one = copy.deepcopy(facts(state()))
+    wanted = {"kind": "requirements", "files": {}}
+    one["plan"] |= {"archive": str(archives("new")), "clone": "/shop", "commit": f"{'2' * 40}-dirty"}
+    one["plan"]["requirements"] = wanted
+    one["release"]["wanted"]["manifest"]["commit"] = f"{'2' * 40}-dirty"
+    said = rows(preview(run(one), sources(run(one), "", linux)))["commits"]
+    assert asked == [("/shop", "1" * 40, "2" * 40, MOST)]
+    assert said == "1, from 111111111111 to 222222222222-dirty: 2 Two"
+    one["read"]["state"]["releases"][OLD]["commit"] = f"{'2' * 40}-dirty"
+    said = rows(preview(run(one), Sources(commits=Commits(0, 0, []))))["commits"]
+    assert said == "none: 222222222222-dirty is live already; what is not committed may differ"
+
+
 # --- the database ----------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +273,15 @@ def test_new_migrations_say_what_they_do():
         "cargo.0002_x: AddField crate.x blocks cargo.0003: its file can't be read as a list of operations "
         "not in it, but in the live release, and still applied: cargo.0001_initial"
     )
+
+
+def test_the_way_back_says_what_the_migrations_do_to_it():
+    found = Sources(migrations=[Migration("cargo", "0002", (f"AddField crate.x {migration_files.DEMANDED}",))])
+    said = rows(preview(run(), found))["rollback"]
+    assert said == (
+        f"would go back to {OLD_TOLD}; with the migrations above, which stay applied, that release can't add rows"
+    )
+    assert rows(preview(run(), SOURCES))["rollback"] == f"would go back to {OLD_TOLD}"
 
 
 def test_many_migrations_are_counted():
@@ -279,6 +315,15 @@ def test_the_lock_is_not_made_yet():
     same = Sources(requirements=({"django": ""}, {"django": ""}))
     assert rows(preview(run(facts(one)), same))["dependencies"].startswith("the same, by the project's files")
     assert rows(preview(run(facts(one)), Sources()))["dependencies"].startswith("not known from here")
+
+
+def test_what_the_files_name_no_more_may_stay():
+    one = state(lock=None, packages={"live": {"sqlparse": [["==0.5.3", ""]], "idna": [["==3.9", ""]]}, "wanted": {}})
+    known = ({"sqlparse": "==0.5.3"}, {"idna": "==3.10", "redis": "==6.0"})
+    said = rows(preview(run(facts(one)), Sources(requirements=known)))["dependencies"]
+    assert said.startswith("idna 3.10 now asked for, +redis 6.0, sqlparse no longer asked for, by the project's files")
+    said = rows(preview(run(facts(one)), Sources(requirements=known, names_all=True)))["dependencies"]
+    assert said.startswith("+idna 3.10, +redis 6.0, -sqlparse 0.5.3, by the project's files")
 
 
 def test_the_same_lock():

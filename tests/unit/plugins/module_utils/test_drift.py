@@ -24,13 +24,15 @@ FILES = {
 }
 CODE = {"shop/views.py": "def view():\n    return 1\n", "shop/urls.py": "urlpatterns = []\n", "logo.png": "\x89PNG"}
 VARIABLES = {"SECRET_KEY": "hunter2hunter2", "LANG": "C", "GONE": "soon", "DB_URL": "postgres://u:pass-word@db/x"}
+SECRETS = SiteSecrets("ab" * 32, "secret")
+ENVIRONMENT = environment.digest(VARIABLES, SECRETS)
 
 
 @pytest.fixture
 def site(layout):
     """A release as a deploy makes it, and its edge."""
-    environment.save(layout, SiteSecrets("ab" * 32, "secret"))
-    disk.write(layout.environment("e1"), env_file.render(VARIABLES), 0o600)
+    environment.save(layout, SECRETS)
+    disk.write(layout.environment(ENVIRONMENT), env_file.render(VARIABLES), 0o600)
     for name, text in FILES.items():
         put(layout.record(ID) / name, text)
     disk.point(layout.unit_file(ID), str(layout.record(ID) / UNIT))
@@ -44,10 +46,11 @@ def site(layout):
     put(layout.static(ID) / "app.0123456789ab.css", "body {}")
     put(layout.modules(ID) / "switchyard_settings.py", "DEBUG = False\n")
     put(layout.venv("v1") / "lib/python3.11/site-packages/django-5.2.dist-info/METADATA", "")
+    made.note_packages(layout.venv("v1"))
     made.keep_source(layout, ID, archive.open("rb"))
     made.note_tree(layout, ID)
     digests = {name: disk.digest(text, 16) for name, text in FILES.items()}
-    manifest = {"id": ID, "environment": "e1", "venv": "v1", "files": digests}
+    manifest = {"id": ID, "environment": ENVIRONMENT, "venv": "v1", "files": digests}
     made.note_release(layout, manifest)
     layout.manifest(ID).write_text(json.dumps(manifest))
     edge = {str(layout.edge): "server {\n    client_max_body_size 25m;\n}\n"}
@@ -121,11 +124,17 @@ def test_nginx_of_the_release_and_of_the_edge(site):
 def test_the_environment_is_told_by_names_alone(site):
     changed = {**VARIABLES, "LANG": "de_DE", "SECRET_KEY": "another-secret", "NEW": "value"}
     del changed["GONE"]
-    disk.write(site.environment("e1"), env_file.render(changed), 0o600)
+    disk.write(site.environment(ENVIRONMENT), env_file.render(changed), 0o600)
     lines = ["-GONE", "+NEW", "~LANG, another value", "~SECRET_KEY, another value"]
-    assert found(site) == [("environment", "e1.env", "changed", lines)]
-    disk.remove(site.environment("e1"))
-    assert found(site) == [("environment", "e1.env", "gone", [])]
+    assert found(site) == [("environment", f"{ENVIRONMENT}.env", "changed", lines)]
+    disk.remove(site.environment(ENVIRONMENT))
+    assert found(site) == [("environment", f"{ENVIRONMENT}.env", "gone", [])]
+
+
+def test_an_environment_that_was_edited_before_the_release_was_made_is_told(site):
+    disk.write(site.environment(ENVIRONMENT), env_file.render({**VARIABLES, "LANG": "de_DE"}), 0o600)
+    made.note_release(site, json.loads(site.manifest(ID).read_text()))
+    assert found(site) == [("environment", f"{ENVIRONMENT}.env", "changed", [])]
 
 
 def test_no_value_of_the_environment_stands_in_the_note(site):
@@ -183,17 +192,20 @@ def test_packages_that_somebody_installed(site):
     folder = site.venv("v1") / "lib/python3.11/site-packages"
     (folder / "django-5.2.dist-info").rename(folder / "django-5.3.dist-info")
     assert found(site) == [("dependencies", "v1", "changed", ["-django-5.2", "+django-5.3"])]
+    made.note_release(site, json.loads(site.manifest(ID).read_text()))  # of the next release, which shares them
+    assert [one[0] for one in found(site)] == ["dependencies"]
 
 
 def test_a_release_of_an_earlier_version_is_judged_as_far_as_its_digests_go(site):
     disk.remove(site.made(ID))
     disk.remove(site.listing(ID))
     disk.remove(site.edge_made)
+    disk.remove(site.venv("v1") / made.PACKAGES)
     (site.record(ID) / UNIT).write_text("[Service]\n")
     told = drift.read(site, ID, {UNIT: ""})
     assert [(one.kind, one.what, one.diff) for one in told.drift] == [("unit", "changed", [])]
     assert "code" in told.unknown
-    assert "environment" in told.unknown
+    assert "dependencies" in told.unknown
 
 
 def test_the_note_of_the_edge_comes_back_with_it(layout):

@@ -35,7 +35,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> list[diagnosis.Finding]:
 
 
 def explain(failure: str, check: str | None = "GET /health/", lasts: bool = False) -> list[str]:
-    return gate.explain(Layout("shop"), ID, 0, report(failure, check, lasts)).splitlines()
+    refused = gate._refused(ID, "")
+    return gate.explain(Layout("shop"), ID, 0, report(failure, check, lasts), refused).splitlines()
 
 
 def test_a_failure_begins_with_the_likeliest_cause(known: list[diagnosis.Finding]) -> None:
@@ -61,6 +62,25 @@ def test_a_journal_that_can_not_be_read_is_no_failure_of_its_own(monkeypatch: py
 
     monkeypatch.setattr(diagnosis, "diagnose", fail)
     assert explain("no_socket")[0].startswith("GET /health/: no_socket")
+
+
+@pytest.mark.parametrize(
+    ("remains", "stays"),
+    [
+        ("", ["nothing that is live was touched"]),
+        ("Applied for it and still there: cargo.0003.", ["the traffic stays where it is", "cargo.0003."]),
+    ],
+)
+def test_where_migrations_remain_nobody_says_that_nothing_was_touched(
+    monkeypatch: pytest.MonkeyPatch, remains: str, stays: list[str]
+) -> None:
+    monkeypatch.setattr(gate.units, "is_active", lambda unit: True)
+    monkeypatch.setattr(gate.guard, "let_live", lambda *_what: None)
+    monkeypatch.setattr(gate, "unreached", lambda *_what: "the database is away")
+    found = gate.admit(Layout("shop"), ID, {"id": ID}, gate.limits_of(4, 60), remains)
+    assert found.message.startswith(f"the database is away\n{ID} did not pass its gate; {stays[0]}.")
+    assert found.message.endswith(stays[-1] + "." * (not remains))
+    assert ("nothing that is live" in found.message) is not bool(remains)
 
 
 def test_who_passes_is_told_with_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -334,6 +334,7 @@ def test_what_a_release_that_failed_its_gate_applied_is_left_as_well(layout, dep
     assert rollback.left_applied(layout, R1) == {"shop": ["0002"]}
     layout.migrated(R3).write_text(json.dumps({"at": time.time()}))
     assert rollback.left_applied(layout, R1) == {"shop": ["0002", "0003"]}
+    assert rollback.unknown_to_live(layout) == ["shop.0003"]
     record(layout, "rollback", R1, reversed=["shop.0002", "shop.0003"])
     assert rollback.left_applied(layout, R1) == {}
 

@@ -363,6 +363,15 @@ def test_a_submodule_that_is_not_checked_out_has_nothing_to_take(upstream, resol
     assert resolve("clone").files == {".gitmodules", "app"}
 
 
+def test_a_folder_that_git_looks_after_has_its_commits_there(upstream, resolve, tmp_path):
+    upstream.commit(app="one")
+    upstream.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    assert resolve("clone").clone == tmp_path / "clone"
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/app").touch()
+    assert resolve("bare").clone is None
+
+
 def test_a_checkout_that_git_refuses_to_read_is_refused(upstream, resolve, monkeypatch):
     upstream.commit(**{".gitignore": ".env\n", "app": "x"})
     upstream.write(**{".env": "SECRET"})

@@ -8,7 +8,14 @@ import json
 import subprocess
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import disk, environment, history, sizing, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    env_file,
+    environment,
+    history,
+    sizing,
+    state,
+)
 
 
 @pytest.fixture
@@ -209,7 +216,7 @@ def test_until_when_browsers_may_remember_what_an_edge_has_told(layout, told, un
 
 
 @pytest.fixture
-def nginx(monkeypatch):
+def nginx(monkeypatch, tmp_path):
     """What nginx and the distribution say of themselves; None for one that is not there."""
 
     def nginx(says, release):
@@ -219,13 +226,11 @@ def nginx(monkeypatch):
                 raise FileNotFoundError(argv[0])
             return subprocess.CompletedProcess(argv, 0, stdout="", stderr=says)
 
-        def os_release():
-            if release is None:
-                raise OSError("no os-release")
-            return {"ID": "debian", **release}
-
         monkeypatch.setattr(subprocess, "run", run)
-        monkeypatch.setattr(state.platform, "freedesktop_os_release", os_release, raising=False)
+        monkeypatch.setattr(state, "OS_RELEASE", tmp_path / "os-release")
+        if release is not None:
+            said = {"ID": "debian", **release}
+            state.OS_RELEASE.write_text("".join(f'{name}="{value}"\n' for name, value in said.items()))
         return state.nginx_version()
 
     return nginx
@@ -322,9 +327,20 @@ def test_the_environment_is_named_as_it_will_be_written(layout, quiet_host):
     name = environment.digest(environment.with_secret_key(composed, secrets), secrets)
     assert read(layout, A="1")["environment"] == name
     assert read(layout, A="1")["environment_present"] is False
-    layout.environment(name).touch()
+    disk.write(layout.environment(name), env_file.render(environment.with_secret_key(composed, secrets)), 0o600)
     assert read(layout, A="1")["environment_present"] is True
     assert read(layout, A="2")["environment_present"] is False
+
+
+def test_an_environment_that_somebody_has_edited_is_not_in_place(layout, quiet_host):
+    secrets = environment.SiteSecrets.make()
+    environment.save(layout, secrets)
+    composed = environment.with_defaults({"A": "1"}, ["shop.example.org"], layout)
+    complete = environment.with_secret_key(composed, secrets)
+    name = environment.digest(complete, secrets)
+    disk.write(layout.environment(name), env_file.render({**complete, "A": "2"}), 0o600)
+    assert read(layout, A="1")["environment"] == name
+    assert read(layout, A="1")["environment_present"] is False
 
 
 def test_how_visitors_come_is_a_part_of_the_environment(layout, quiet_host):

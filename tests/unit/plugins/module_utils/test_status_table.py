@@ -28,6 +28,15 @@ def test_what_is_told_of_a_host(host_status):
     assert lines[-1] == "Nothing has to be looked at."
 
 
+def test_of_tls_that_ends_in_front_of_the_host_nothing_is_claimed(host_status):
+    status = host_status()
+    status["host"]["tls"] = None
+    facts = dict(status_table.facts(status))
+    assert facts["TLS"] == "ends in front of this host, such as at a balancer: no certificate is looked at"
+    status["live"]["scheme"] = "http"
+    assert "TLS" not in dict(status_table.facts(status))
+
+
 def test_hosts_that_have_no_site_or_say_nothing_stand_beside_the_others(host_status):
     nothing = {"found": "nothing", "sites": ["blog"], "else": ["HAProxy"], "at": 1790000000.0, "since": 1789996400.0}
     hosts = {"lb": nothing, "web1": host_status(), "web2": {"unreachable": True, "msg": "ssh: no route " * 20}}

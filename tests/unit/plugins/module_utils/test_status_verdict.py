@@ -15,6 +15,12 @@ GIVEN = {**vars(Limits()), "site": "shop", "since": "-1h", "endpoints": 10, "fai
 MIB = 1024 * 1024
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """It is 26 November 2026."""
+    monkeypatch.setattr(status_verdict.time, "time", lambda: 1_795_700_000.0)
+
+
 def judged(one, everywhere=False, **limits):
     return status_verdict.problems({"web1": one}, Limits(**limits), everywhere)
 
@@ -153,8 +159,8 @@ def test_variables_are_judged_by_their_names(tmp_path):
         "status_fail_rate_502 many must be a number from 0 on, of six digits at most",
         "status_fail_disk -1 must be a number from 0 on, of six digits at most",
         "status_endpoints 0 must be a whole number from 1 to 999",
-        f"status_json {tmp_path}/none/x.json: there is no folder {tmp_path}/none on this machine. "
-        "Make it, or name another",
+        f"status_json '{tmp_path}/none/x.json': the folder {tmp_path}/none does not exist. "
+        "Name a file in a folder that exists and is yours, for example status_json=shop.json",
     ]
 
 
@@ -178,7 +184,18 @@ def test_truths_are_read_as_ansible_reads_them(right):
 def test_a_folder_is_no_file(tmp_path):
     for name in ("json", "report"):
         found = status_verdict.variable_problems({**GIVEN, name: str(tmp_path)})
-        assert f"status_{name} {tmp_path} is a folder. Name a file in it" in found
+        assert any(one.startswith(f"status_{name} '{tmp_path}': {tmp_path} is a folder. ") for one in found)
+
+
+def test_a_folder_that_takes_no_file_is_told_before_a_host_is_asked():
+    (problem,) = status_verdict.variable_problems({**GIVEN, "report": "/proc/x.html"})
+    assert problem.startswith("status_report '/proc/x.html': the folder /proc can not be written to. ")
+
+
+def test_the_page_and_the_data_are_two_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (problem,) = status_verdict.variable_problems({**GIVEN, "json": "x", "report": str(tmp_path / "x")})
+    assert problem == "status_json and status_report both name x. Name two files"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +210,24 @@ def test_points_in_time_as_systemd_has_them(since):
 
 
 @pytest.mark.parametrize(
-    "since", ["blah", "", "1h", "+1h", "-1 fortnight", "tomorrow", "2026-13-01", "-", "@", None, "-" + "1" * 9999 + "x"]
+    "since",
+    [
+        "@99999999999",
+        "@1795700301",
+        "2026-11-28 00:00",
+        "2999-01-01",
+        "blah",
+        "",
+        "1h",
+        "+1h",
+        "-1 fortnight",
+        "tomorrow",
+        "2026-13-01",
+        "-",
+        "@",
+        None,
+        "-" + "1" * 9999 + "x",
+    ],
 )
 def test_what_is_no_point_in_time_is_refused_before_a_host_is_asked(since):
     (problem,) = status_verdict.variable_problems({**GIVEN, "since": since})

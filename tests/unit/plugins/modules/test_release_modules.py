@@ -14,6 +14,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import cutover a
 from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     edge,
+    environment,
     gate,
     history,
     lease,
@@ -25,6 +26,7 @@ from ansible_collections.switchyard.django.plugins.modules import (
     cutover,
     release_info,
     release_rollback,
+    site_environment,
     site_lease,
     site_state,
 )
@@ -167,6 +169,21 @@ def test_the_packages_of_both_locks_are_told(layout):
 
 
 # --- site_lease ------------------------------------------------------------------------------------------------------
+
+
+def test_an_environment_that_somebody_has_edited_is_written_again(layout, run, monkeypatch):
+    monkeypatch.setattr(lease, "keep", lambda *_how: None)
+    environment.save(layout, environment.SiteSecrets.make())
+    wanted = {"lease": "x", "variables": '{"API_TOKEN": "right"}', "domains": ["shop.example.org"]}
+    first = run(site_environment, **wanted)
+    file = layout.environment(first["digest"])
+    text = file.read_text()
+    assert (first["changed"], run(site_environment, **wanted)["changed"]) == (True, False)
+    file.write_text(text.replace("right", "wrong"))
+    assert run(site_environment, check=True, **wanted)["changed"] is True
+    assert "wrong" in file.read_text()
+    assert run(site_environment, **wanted) == {**first, "changed": True}
+    assert file.read_text() == text
 
 
 def test_a_run_gives_back_its_own_lease_alone(layout, run):

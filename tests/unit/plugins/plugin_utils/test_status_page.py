@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -121,6 +122,26 @@ def test_the_page_fetches_nothing_has_no_script_and_has_the_colours_of_both_mode
     defined = set(re.findall(r"(--[\w-]+):", rendered.source))
     assert used - defined == set()
     assert not re.search(r"#010[0-9a-f]{3}\b", rendered.source), "a colour that stands for a variable was left"
+
+
+def test_a_mark_has_no_colour_of_a_line():
+    modes = TEMPLATE.read_text().split("prefers-color-scheme: dark", 1)
+    for style in (modes[0], modes[1].partition("* {")[0]):
+        named = {name: tuple(bytes.fromhex(text)) for name, text in re.findall(r"--([\w-]+): #([0-9a-f]{6})", style)}
+        lines = [colour for name, colour in named.items() if name.startswith("series-")]
+        marks = [named[name] for name in ("deploy", "switch", "rollback", "failed")]
+        assert len(lines) == 8
+        assert min(math.dist(line, mark) for line in lines for mark in marks) > 60
+
+
+def test_what_is_said_in_a_row_of_its_own_stands_under_no_heading(told):
+    unit = told["hosts"]["web1"]["units"][0]
+    timer = {**unit, "unit": "shop@x-tidy.timer", "process": "tidy", "next": NOW + 60, "last": NOW - 60}
+    told["hosts"]["web1"]["units"] += [timer, {**unit, "process": "mail"}]
+    page = status_page.render(told, TEMPLATE)
+    assert re.search(r'<td data-name="unit">tidy \(timer\)</td><td colspan="8"[^>]*>next ', page)
+    assert '<td data-name="ws"></td>' in page
+    assert "td:empty { display: none }" in page, "or its heading would stand alone where there is but one column"
 
 
 def test_what_a_visitor_or_a_host_says_is_text(told):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     blocking_calls,
+    lazy_user,
     plan,
     project_settings,
     settings_needs,
@@ -93,7 +94,9 @@ def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | 
     caches = [backend for backend, _path, _line in settings.backends("CACHES")]
     slow_cache = any(not backend.startswith(QUICK_CACHES) for backend in caches)
     costs = [*_middleware_costs(names, settings), *_channel_layer(settings, stack)] if entries or stack == ASGI else []
-    blocking = blocking_calls.find(entries, names, slow_cache)
+    texts = {path: index.texts[path] for path in reached}
+    lazy = lazy_user.is_left_alone(_middleware(settings), texts, index.paths)
+    blocking = blocking_calls.find(entries, names, slow_cache, lazy)
     index.parse_rest()
     return Advice(
         stack=stack,

@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.switchyard.django.plugins.module_utils.async_entries import MIDDLEWARE, VIEW
-from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Entry
+from ansible_collections.switchyard.django.plugins.module_utils.async_entries import MIDDLEWARE
+from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import VIEW, Entry
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Module, Scope, own_nodes
 from ansible_collections.switchyard.django.plugins.module_utils.project_names import Names
 from ansible_collections.switchyard.django.plugins.module_utils.project_values import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Entry
+from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import DECORATOR, VIEW, Entry
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Module, Scope, own_nodes
 from ansible_collections.switchyard.django.plugins.module_utils.project_names import Names
 from ansible_collections.switchyard.django.plugins.module_utils.project_values import (
@@ -28,7 +28,7 @@ VERBS = frozenset("get post put patch delete head options trace dispatch".split(
 ROUTES = [Library(name) for name in ("django.urls.path", "django.urls.re_path", "django.conf.urls.url")]
 # How deep a view may lie in what is wrapped around it.
 DEEPEST = 8
-VIEW, DECORATOR, MIDDLEWARE = "async view", "async decorator", "async middleware"
+MIDDLEWARE = "async middleware"
 
 
 class Entries:

@@ -142,6 +142,8 @@ class Names(Classes):
         names = {getattr(one, "id", "") for one in node.decorator_list}
         if "staticmethod" in names:
             return None
+        if isinstance(scope.own, Rows):
+            return scope.own
         own = Class(around.node, around.parent)
         return own if "classmethod" in names or node.name == "__new__" else self.instance(own)
 
@@ -314,7 +316,7 @@ class Names(Classes):
         if isinstance(callee, Class):
             return self.instance(callee)
         if isinstance(callee, Function):
-            return self._once((callee.node, "returned"), lambda: self._returned(callee))
+            return self._once((callee.node, ("returned", callee.own)), lambda: self._returned(callee))
         return None
 
     def _returned(self, function: Function) -> Value:
@@ -345,6 +347,8 @@ class Names(Classes):
         """A method that the project gives to a manager, a queryset or a model."""
         own = rows.methods if rows.kind != "instance" else rows.model
         found = self.attribute(own, name) if isinstance(own, Class) else None
+        if isinstance(found, Function) and rows.kind == "instance" and "*" not in rows.loaded:
+            return replace(found, own=rows)
         return found if isinstance(found, (Function, Threaded)) else None
 
     def member(self, base: Value, name: str) -> Value:

@@ -41,6 +41,7 @@ class Function:
     node: FunctionNode
     scope: Scope  # around it
     owner: Class | None = None
+    own: Rows | None = None  # of a method, the row that it belongs to, where more is known of it than its model
 
     @property
     def is_async(self) -> bool:

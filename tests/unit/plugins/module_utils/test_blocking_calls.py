@@ -231,6 +231,67 @@ def find(request) -> Operation: ...
     assert blocks("find(request).run()", "import time\n", beside) == ["time.sleep()"]
 
 
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("loop.call_soon(time.sleep, 3)", ["loop.call_soon(time.sleep, 3)"]),
+        ("loop.call_later(1, time.sleep, 3)", ["loop.call_later(1, time.sleep, 3)"]),
+        ("loop.call_later(1, partial(time.sleep, 3))", ["loop.call_later(1, partial(time.sleep, …"]),
+        ("asyncio.get_event_loop().call_soon(helper)", ["time.sleep()"]),
+        ("loop.call_at(1, lambda: helper())", ["time.sleep()"]),
+        ("loop.call_soon(asyncio.sleep, 3)", []),
+        ("await loop.run_in_executor(None, helper)", []),
+        ("loop.call_soon()", []),
+    ],
+)
+def test_what_the_loop_is_told_to_call_runs_on_it(blocks, call, found):
+    imports = "import asyncio, time\nfrom functools import partial\ndef helper():\n    time.sleep(1)\n"
+    assert blocks(f"loop = asyncio.get_running_loop()\n{call}", imports) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("(await Book.objects.aget()).shout", ["self.author"]),
+        ("book = await Book.objects.aget()\nbook.label()", ["self.author"]),
+        ("async for book in Book.objects.all():\n    book.loud()", ["self.author"]),
+        ("book = await Book.objects.aget()\nbook.by.name", []),
+        ("book = await Book.objects.select_related('author').aget()\nbook.shout", []),
+        ("book = await Book.objects.acreate(author=None)\nbook.shout", []),
+        ("book = await Book.objects.aget()\nbook.author = await Author.objects.aget()\nbook.shout", []),
+        ("book = request.book\nbook.shout", []),
+    ],
+)
+def test_a_relation_is_looked_for_in_the_methods_of_a_row(advise, body, found):
+    models = """
+        from django.db import models
+
+        class Author(models.Model):
+            name = models.TextField()
+
+        class Book(models.Model):
+            author = models.ForeignKey(Author, models.CASCADE)
+
+            @property
+            def shout(self):
+                return self.author.name.upper()
+
+            @property
+            def by(self):
+                self.author = Author()
+                return self.author
+
+            def label(self):
+                return self.author.name
+
+            def loud(self):
+                return self.shout
+    """
+    views = f"from books.models import Author, Book\nasync def view(request):\n{textwrap.indent(body, '    ')}\n"
+    blocking = advise({"books/models.py": models, "books/views.py": views}).blocking
+    assert [finding.call for finding in blocking] == found
+
+
 def test_a_property_is_followed(blocks):
     assert blocks("book = await Book.objects.afirst()\nbook.first_tag") == ["Tag.objects.first()"]
 

@@ -117,12 +117,13 @@ def constants_of(call: ast.Call, callee: Function, base: object, known: Constant
     if any(one.arg is None for one in call.keywords):
         return {}
     parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
+    named = {*parameters, *(one.arg for one in node.args.kwonlyargs)}
     defaults = dict(zip(reversed(parameters), reversed(node.args.defaults)))
     defaults.update((one.arg, value) for one, value in zip(node.args.kwonlyargs, node.args.kw_defaults) if value)
     bound = callee.owner and "staticmethod" not in decorators
     if bound and (not isinstance(base, Class) or "classmethod" in decorators):
         parameters = parameters[1:]
-    given = {**dict(zip(parameters, call.args)), **{one.arg: one.value for one in call.keywords if one.arg}}
+    given = {**dict(zip(parameters, call.args)), **{one.arg: one.value for one in call.keywords if one.arg in named}}
     found: dict[str, object] = {}
     for name, value in {**defaults, **given}.items():
         if isinstance(value, ast.Constant) and (value.value is None or isinstance(value.value, bool)):

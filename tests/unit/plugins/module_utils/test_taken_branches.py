@@ -83,10 +83,14 @@ WAITS = "def helper(name, wait=False, *, times=None):\n    if {}:\n        time.
         ("wait == True", "helper(1)", False),
         ("wait and name", "helper(1)", False),
         ("wait or name", "helper(1)", True),
+        ("wait", "other(wait=False)", False),
+        ("wait", "other(later=None)", False),
+        ("wait", "other(wait=True)", True),
     ],
 )
 def test_a_branch_that_an_argument_shuts_off_is_not_judged(blocks, test, call, found):
-    assert bool(blocks(WAITS.format(test), call)) == found
+    other = "def other(wait=False, **more):\n    return helper(1, wait)\n"
+    assert bool(blocks(WAITS.format(test) + other, call)) == found
 
 
 def test_one_caller_that_takes_the_branch_is_enough(blocks):

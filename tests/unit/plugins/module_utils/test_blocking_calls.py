@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+THREAD = "from asgiref.sync import sync_to_async"
 PLANTED = Path(__file__).parent / "advice_projects/planted/shop"
 
 
@@ -128,6 +129,9 @@ def test_a_sync_middleware_and_a_channel_layer_in_memory_are_named_with_the_way_
         ("", "one = await Author.objects.afirst()\nlist(one.books.all())", "list(one.books.all())"),
         ("", "Author(name='x').save()", "Author(name='x').save()"),
         ("", "qs = Book.objects.all()\nqs = qs.filter(pk=1)\nqs.exists()", "qs.exists()"),
+        (THREAD, "book = await sync_to_async(Book.objects.get)(pk=1)\nbook.save()", "book.save()"),
+        (THREAD, "book = await sync_to_async(Book.objects.get)(pk=1)\nbook.author.name", "book.author"),
+        (THREAD, "qs = await sync_to_async(Book.objects.filter)(pk=1)\n[one for one in qs]", "for … in qs"),
         ("", "(Book.objects.all() | Book.objects.none()).count()", "(Book.objects.all() | Book.objects.none…()"),
         (
             "from django.contrib.auth import get_user_model",
@@ -165,6 +169,9 @@ def test_what_blocks_is_found(blocks, imports, body, call):
         ("from django.contrib.auth.models import User", "await User.objects.aget(pk=1)"),
         ("", "book = await Book.objects.acreate(author=None)\nbook.author"),
         ("", "qs = Book.objects.all()\nasync for one in qs:\n    pass\nlen(qs)"),
+        (THREAD, "book = await sync_to_async(Book.objects.select_related('author').get)(pk=1)\nbook.author.name"),
+        (THREAD, "qs = await sync_to_async(list)(Book.objects.all())\n[one for one in qs]"),
+        (THREAD, "number = await sync_to_async(Book.objects.count)()\nif number:\n    pass"),
         ("", "query = request.books\nquery.count()\nlist(query)"),
         ("", "Book.objects = request.anything\nrequest.get('x')\nself.get('x')"),
         ("", "open = request.open\nopen('x')"),

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.switchyard.django.plugins.module_utils import advice, advice_text, project_files, source
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    advice,
+    advice_text,
+    output_file,
+    project_files,
+    source,
+)
 from ansible_collections.switchyard.django.plugins.plugin_utils import controller
 
 
@@ -24,36 +31,35 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validated, variables = self.validate_argument_spec(
             argument_spec={
-                "site_source": {"type": "str", "required": True},
-                "site_version": {"type": "str", "default": ""},
-                "site_source_token": {"type": "str", "default": "", "no_log": True},
-                "site_source_key": {"type": "str", "default": "", "no_log": False},  # a path
+                **controller.SOURCE_OPTIONS,
                 "site_package": {"type": "str", "default": ""},
                 "site_settings": {"type": "str", "default": ""},
                 "site_domains": {"type": "list", "elements": "str", "default": []},
-                "base": {"type": "path", "required": True},
+                "json": {"type": "str", "default": ""},
             }
         )
+        refused = output_file.problem("advise_json", variables["json"], "advice.json")
+        if refused:
+            raise AnsibleActionFail(refused)
         try:
-            found = source.resolve(
-                variables["site_source"],
-                variables["site_version"],
-                Path(variables["base"]),
-                controller.cache(),
-                variables["site_source_token"],
-                variables["site_source_key"],
-            )
+            found = controller.resolve(variables)
             is_folder = found.origin == "folder"  # which a bare repository is not
             folder = source.folder_of(variables["site_source"], Path(variables["base"])) if is_folder else None
             files = project_files.read(found.archive, variables["site_package"], variables["site_settings"], folder)
         except (source.SourceError, project_files.ProjectError) as problem:
             raise AnsibleActionFail(str(problem)) from None
         advised = advice.advise(files, variables["site_settings"], variables["site_domains"])
-        origin = source.without_credentials(variables["site_source"])
+        told = {
+            "origin": source.without_credentials(variables["site_source"]),
+            "commit": found.commit,
+            **advice_text.as_data(advised),
+        }
+        written = variables["json"] and not self._task.check_mode
         result.update(
-            changed=False,
+            changed=bool(written)
+            and output_file.write(variables["json"], f"{json.dumps(told, indent=4, sort_keys=True)}\n"),
             stack=advised.stack,
             lines=advice_text.lines(advised),
-            advice={"origin": origin, "commit": found.commit, **advice_text.as_data(advised)},
+            advice=told,
         )
         return result

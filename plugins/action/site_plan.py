@@ -18,6 +18,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     build_variables,
     plan,
     process_variables,
+    project_files,
     requirements,
     services,
     source,
@@ -38,10 +39,7 @@ class ActionModule(ActionBase):
         _validated, variables = self.validate_argument_spec(
             argument_spec={
                 "site_name": {"type": "raw", "required": True},
-                "site_source": {"type": "str", "required": True},
-                "site_version": {"type": "str", "default": ""},
-                "site_source_token": {"type": "str", "default": "", "no_log": True},
-                "site_source_key": {"type": "str", "default": "", "no_log": False},  # a path
+                **controller.SOURCE_OPTIONS,
                 "site_package": {"type": "str", "required": True},
                 "site_settings": {"type": "str", "required": True},
                 "site_settings_overrides": {"type": "raw", "default": {}},
@@ -72,7 +70,6 @@ class ActionModule(ActionBase):
                 "site_redis_variables": {"type": "raw", "default": {"REDIS_URL": "url"}},
                 "postgresql_port": {"type": "raw", "default": 5432},
                 "redis_port": {"type": "raw", "default": 6379},
-                "base": {"type": "path", "required": True},
             }
         )
         self._refuse(plan.shape_problems(variables))
@@ -84,14 +81,7 @@ class ActionModule(ActionBase):
         problems, result["warnings"] = plan.judge_environment(variables, Layout(variables["site_name"]), placed)
         self._refuse(problems)
         try:
-            found = source.resolve(
-                variables["site_source"],
-                variables["site_version"],
-                Path(variables["base"]),
-                controller.cache(),
-                variables["site_source_token"],
-                variables["site_source_key"],
-            )
+            found = controller.resolve(variables)
             wanted = requirements.find(variables["site_requirements"], found.files, found.read)
             wanted = requirements.overridden(wanted, variables["site_requirements_overrides"])
         except (source.SourceError, requirements.RequirementsError) as problem:
@@ -103,7 +93,14 @@ class ActionModule(ActionBase):
             )
             self._refuse([f"{package}. {plan.candidates(found.files)}"])
         processes, missing = process_variables.placed(processes, variables["site_name"], root or "", found.files)
+        # What a build makes is not in the source.
+        if not variables["release_build_commands"]:
+            missing += project_files.settings_problems(variables["site_settings"], root or "", found.files, found.read)
         self._refuse(missing)
+        try:
+            advised = _advice(found.archive, variables) if variables["serve_mode"] == plan.AUTO else {}
+        except project_files.ProjectError as problem:
+            self._refuse([f"{problem}; or name the stack with serve_mode=wsgi or serve_mode=asgi"])
         result.update(
             origin=source.without_credentials(variables["site_source"]),
             commit=found.commit,
@@ -117,7 +114,7 @@ class ActionModule(ActionBase):
             processes=[asdict(process) for process in processes],
             requirements={"kind": wanted.kind, "files": wanted.files},
             services=placed,
-            advice=_advice(found.archive, variables) if variables["serve_mode"] == plan.AUTO else {},
+            advice=advised,
         )
         return result
 
@@ -130,9 +127,9 @@ class ActionModule(ActionBase):
 def _advice(archive: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Which stack the project asks for, and why."""
     # Most runs ask for none.
-    from ansible_collections.switchyard.django.plugins.module_utils import advice, advice_text, project_files
+    from ansible_collections.switchyard.django.plugins.module_utils import advice, advice_text
 
-    files = project_files.read(archive, variables["site_package"])
+    files = project_files.read(archive, variables["site_package"], variables["site_settings"])
     found = advice.advise(files, variables["site_settings"])
     return {"stack": found.stack, "firm": found.firm, "lines": advice_text.summary(found)}
 

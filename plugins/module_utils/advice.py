@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.switchyard.django.plugins.module_utils import (
     blocking_calls,
+    lazy_user,
     plan,
     project_settings,
     settings_needs,
@@ -22,6 +23,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.asgi_signs impor
     Sign,
     Signs,
 )
+from ansible_collections.switchyard.django.plugins.module_utils.async_entries import Entries
 from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Finding
 from ansible_collections.switchyard.django.plugins.module_utils.project_files import ProjectFiles
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import ProjectIndex
@@ -81,14 +83,20 @@ def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | 
     applications = [text.rpartition(".")[0] for text, _path, _line in settings.texts("ASGI_APPLICATION")]
     # Not by way of the settings, which lead to all there is.
     from_asgi = index.reachable([f"{prefix}asgi", *applications], settings.paths)
-    signs = Signs(names, _reached(index, settings, prefix) | from_asgi, from_asgi, _middleware(settings))
-    entries = signs.entries()
-    found = [*signs.find(entries), *_settings_signs(settings), *_entry_point_signs(names, prefix)]
+    reached = _reached(index, settings, prefix) | from_asgi
+    entries = Entries(names, reached, from_asgi, _middleware(settings)).find()
+    found = [
+        *Signs(names, reached, from_asgi).find(entries),
+        *_settings_signs(settings),
+        *_entry_point_signs(names, prefix),
+    ]
     stack, firm, verdict = _judge(found, f"{prefix}wsgi" in index.paths, f"{prefix}asgi" in index.paths)
     caches = [backend for backend, _path, _line in settings.backends("CACHES")]
     slow_cache = any(not backend.startswith(QUICK_CACHES) for backend in caches)
     costs = [*_middleware_costs(names, settings), *_channel_layer(settings, stack)] if entries or stack == ASGI else []
-    blocking = blocking_calls.find(entries, names, slow_cache)
+    texts = {path: index.texts[path] for path in reached}
+    lazy = lazy_user.is_left_alone(_middleware(settings), texts, index.paths)
+    blocking = blocking_calls.find(entries, names, slow_cache, lazy)
     index.parse_rest()
     return Advice(
         stack=stack,

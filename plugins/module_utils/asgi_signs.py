@@ -9,7 +9,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import Entry
+from ansible_collections.switchyard.django.plugins.module_utils.async_entries import MIDDLEWARE
+from ansible_collections.switchyard.django.plugins.module_utils.blocking_calls import VIEW, Entry
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Module, Scope, own_nodes
 from ansible_collections.switchyard.django.plugins.module_utils.project_names import Names
 from ansible_collections.switchyard.django.plugins.module_utils.project_values import (
@@ -17,7 +18,6 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     Function,
     Instance,
     Library,
-    Threaded,
 )
 
 # needs: does not work under WSGI. gains: works under WSGI, at a cost. loses: suffers under ASGI. has: a plain fact.
@@ -30,10 +30,7 @@ OTHER_APPLICATIONS = {
     "socketio.ASGIApp": "Socket.IO",
     "mcp.server.fastmcp.FastMCP": "an MCP server",
 }
-ASYNC_CONSUMERS = ("channels.generic.websocket.Async", "channels.generic.http.Async", "channels.consumer.AsyncConsumer")
 STREAMS = ("StreamingHttpResponse", "ServerSentEventsResponse", "EventStreamResponse", "EventSourceResponse")
-FRAMEWORKS = frozenset("django rest_framework adrf ninja ninja_extra wagtail allauth".split())
-VERBS = frozenset("get post put patch delete head options trace dispatch".split())
 
 
 @dataclass(frozen=True)
@@ -49,76 +46,18 @@ class Sign:
 class Signs:
     """Looks for them in the modules that a request can reach."""
 
-    def __init__(self, names: Names, reached: set[str], from_asgi: set[str], middleware: set[str]):
+    def __init__(self, names: Names, reached: set[str], from_asgi: set[str]):
         """:param reached: the paths of the modules that count
         :param from_asgi: those that asgi.py, or ASGI_APPLICATION, leads to
-        :param middleware: the dotted names in MIDDLEWARE
         """
         self.names = names
         self.reached = reached
         self.from_asgi = from_asgi
-        self.middleware = middleware
 
     def _modules(self, *words: str) -> Iterator[Module]:
         for module in self.names.index.mentioning(*words):
             if module.path in self.reached:
                 yield module
-
-    # --- what runs on the event loop ---------------------------------------------------------------------------------
-
-    def entries(self) -> list[Entry]:
-        """Every function that the server, or Django, calls on the event loop."""
-        found = []
-        for module in self._modules("async def", "async_to_sync"):
-            for function in self.names.all_functions(module):
-                kind = self._entry_kind(function) if function.is_async else ""
-                if kind:
-                    found.append(Entry(function, kind))
-        return sorted(found, key=lambda entry: entry.place)
-
-    def _entry_kind(self, function: Function) -> str:
-        node = function.node
-        if isinstance(node, ast.Lambda) or self._is_made_sync(function):
-            return ""
-        given = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
-        if function.owner:
-            given = given[1:]
-            if any(base.startswith(ASYNC_CONSUMERS) for base in self.names.base_names(function.owner)):
-                return "consumer"
-        if given[:3] == ["scope", "receive", "send"]:
-            return "ASGI application" if function.scope.module.path in self.from_asgi else ""
-        if given[:1] == ["request"] and self._may_be_view(function.owner):
-            if self._is_middleware(function):
-                return "async middleware"
-            # A function inside a function that is no middleware is what a decorator makes of a view.
-            return "async view" if isinstance(function.scope.node, (ast.Module, ast.ClassDef)) else "async decorator"
-        if function.owner and node.name in VERBS and self._is_view(function.owner):
-            return "async view"
-        for decorator in node.decorator_list:
-            value = self.names.value(decorator.func if isinstance(decorator, ast.Call) else decorator, function.scope)
-            if isinstance(value, Library) and value.path.startswith(("strawberry.", "strawberry_django.")):
-                return "GraphQL resolver"
-        return ""
-
-    def _is_made_sync(self, function: Function) -> bool:
-        return isinstance(self.names.decorated(function), (Library, Threaded))
-
-    def _may_be_view(self, of: Class | None) -> bool:
-        """Whether a request that a method takes is one of Django's: a transport of httpx takes others."""
-        bases = self.names.library_bases(of) if of else []
-        return not bases or any(
-            base.split(".")[0] in FRAMEWORKS or base.endswith(("View", "ViewSet")) for base in bases
-        )
-
-    def _is_view(self, of: Class) -> bool:
-        return any(".views." in base or base.endswith(("View", "ViewSet")) for base in self.names.library_bases(of))
-
-    def _is_middleware(self, function: Function) -> bool:
-        module = function.scope.module.name
-        owner = function.owner.node.name if function.owner else getattr(function.scope.node, "name", "")
-        return f"{module}.{owner}" in self.middleware or getattr(function.node, "name", "") == "__acall__"
-
-    # --- signs -------------------------------------------------------------------------------------------------------
 
     def find(self, entries: list[Entry]) -> list[Sign]:
         """Everything that speaks for a stack, but the entry points themselves."""
@@ -234,10 +173,10 @@ class Signs:
 
     def _views(self, entries: list[Entry]) -> Iterator[Sign]:
         for entry in entries:
-            if entry.kind in ("consumer", "ASGI application", "async decorator"):
+            if entry.kind not in (VIEW, MIDDLEWARE, "GraphQL resolver"):
                 continue
             path, line = entry.place
-            if entry.kind == "async view" and self._polls(entry.function):
+            if entry.kind == VIEW and self._polls(entry.function):
                 yield Sign(
                     path, line, f"long polling in {entry.function.name}: WSGI holds a thread for each visitor", NEEDS
                 )

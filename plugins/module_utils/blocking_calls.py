@@ -12,11 +12,12 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils import blocking_table, orm_names
 from ansible_collections.switchyard.django.plugins.module_utils.blocking_table import Blocking
+from ansible_collections.switchyard.django.plugins.module_utils.lazy_user import LazyUser, comes_lazy
 from ansible_collections.switchyard.django.plugins.module_utils.project_index import Scope, own_nodes
 from ansible_collections.switchyard.django.plugins.module_utils.project_names import Names
 from ansible_collections.switchyard.django.plugins.module_utils.project_values import (
@@ -28,6 +29,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     Rows,
     Threaded,
 )
+from ansible_collections.switchyard.django.plugins.module_utils.taken_branches import Branches, constants_of
 
 # Who would follow more calls than that has lost the thread.
 DEEPEST = 12
@@ -36,8 +38,9 @@ ORM = "Django refuses it in async code (SynchronousOnlyOperation)"
 # What they are given runs in another loop.
 OTHER_LOOP = frozenset({"asyncio.run", "asyncio.run_coroutine_threadsafe"})
 
-
 Step = tuple[str, int, str]
+# The kinds of entries that are given a request of Django's.
+VIEW, DECORATOR = "async view", "async decorator"
 
 
 @dataclass(frozen=True)
@@ -66,24 +69,49 @@ class Finding:
     kind: str
 
 
-def find(entries: Iterable[Entry], names: Names, cache_blocks: bool) -> list[Finding]:
-    """Every such call that can be reached from the entries, each once, by the shortest way."""
-    waiting: deque[tuple[Function, str, tuple[Step, ...]]] = deque(
-        (entry.function, entry.kind, (_step(entry.function),)) for entry in entries
+@dataclass(frozen=True)
+class Visit:
+    """A function that runs on the loop, with what is known of this call of it."""
+
+    function: Function
+    kind: str
+    chain: tuple[Step, ...]
+    constants: frozenset[tuple[str, object]] = frozenset()
+    lazy_user: bool = False
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        return self.function.node, self.function.own, self.constants, self.lazy_user
+
+
+def find(entries: Iterable[Entry], names: Names, cache_blocks: bool, lazy_user: bool = False) -> list[Finding]:
+    """Every such call that can be reached from the entries, each once, by the shortest way.
+
+    :param lazy_user: whether request.user is as Django's middleware leaves it
+    """
+    waiting = deque(
+        Visit(
+            entry.function,
+            entry.kind,
+            (_step(entry.function),),
+            lazy_user=lazy_user and entry.kind in (VIEW, DECORATOR) and comes_lazy(entry.function, names),
+        )
+        for entry in entries
     )
-    seen: set[ast.AST] = set()
+    seen: set[tuple[object, ...]] = set()
     found: dict[tuple[str, int, str], Finding] = {}
     while waiting and len(seen) < MOST_FUNCTIONS:
-        function, kind, chain = waiting.popleft()
-        if function.node in seen:
+        visit = waiting.popleft()
+        if visit.known in seen:
             continue
-        seen.add(function.node)
-        walk = _Walk(function, names, cache_blocks)
-        path = function.scope.module.path
+        seen.add(visit.known)
+        walk = _Walk(visit, names, cache_blocks)
+        path = visit.function.scope.module.path
         for line, call, about in walk.findings():
-            found.setdefault((path, line, call), Finding(path, line, call, about.why, about.instead, chain, kind))
-        if len(chain) < DEEPEST:
-            waiting.extend((callee, kind, (*chain, _step(callee))) for callee in walk.callees())
+            finding = Finding(path, line, call, about.why, about.instead, visit.chain, visit.kind)
+            found.setdefault((path, line, call), finding)
+        if len(visit.chain) < DEEPEST:
+            waiting.extend(walk.visits())
     return sorted(found.values(), key=lambda one: (one.path, one.line, one.call))
 
 
@@ -94,16 +122,28 @@ def _step(function: Function) -> Step:
 class _Walk:
     """What one function does when it runs on the loop."""
 
-    def __init__(self, function: Function, names: Names, cache_blocks: bool):
+    def __init__(self, visit: Visit, names: Names, cache_blocks: bool):
+        self.visit = visit
         self.names = names
         self.cache_blocks = cache_blocks
+        function = visit.function
         self.scope: Scope = names.body_of(function)
         nodes = list(own_nodes(function.node))
-        without_loop = {inner for node in nodes for inner in self._without_loop(node)}
-        self.nodes = [node for node in nodes if node not in without_loop]
+        never = {inner for node in nodes for inner in self._without_loop(node)} | self._never_taken(nodes)
+        self.nodes = [node for node in nodes if node not in never]
         self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         # What was fetched for all to see: a queryset keeps its rows.
         self.fetched = set(self._fetched())
+        self.user = LazyUser(self.scope, names) if visit.lazy_user else None
+
+    def _never_taken(self, nodes: list[ast.AST]) -> set[ast.AST]:
+        """What does not run in this call."""
+        given = self.visit.function.node.args
+        parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        self.constants = {name: value for name, value in self.visit.constants if len(self.scope.bindings[name]) == 1}
+        # What the server gives to an entry is known.
+        branches = Branches(self.value, parameters if len(self.visit.chain) > 1 else set(), self.constants)
+        return branches.never_taken([self.visit.function.node, *nodes])
 
     def _without_loop(self, node: ast.AST) -> Iterator[ast.AST]:
         """What is for the case that no loop runs: the except of a try that asks for the running one."""
@@ -138,6 +178,9 @@ class _Walk:
                 yield (place.lineno, *found)
 
     def _judge(self, node: ast.AST) -> tuple[str, Blocking] | None:
+        asked = self.user.looked_at(node) if self.user else None
+        if asked:
+            return _shown(asked), Blocking(ORM, "await request.auser()")
         if isinstance(node, ast.Call):
             return self._judge_call(node)
         if isinstance(node, ast.Attribute):
@@ -185,10 +228,22 @@ class _Walk:
             return f"{path[9:]}({_shown(node.args[0])})", Blocking(ORM, "[… async for …]")
         if path in blocking_table.RENDERING:
             return self._judge_context(node, path)
+        later = self._called_later(node)
+        if isinstance(later, Library):
+            about = blocking_table.blocking(later.path, self.cache_blocks)
+            return (_shown(node), about) if about else None
         about = blocking_table.blocking(path, self.cache_blocks)
         if about and path.endswith(("smtplib.SMTP", "smtplib.SMTP_SSL")) and not (node.args or node.keywords):
             return None  # without a host it does not connect
         return (f"{_shown(node.func)}()", about) if about else None
+
+    def _called_later(self, node: ast.Call) -> object:
+        """The function that the loop is told to call."""
+        callee = self.value(node.func)
+        if not isinstance(callee, Library) or not callee.path.startswith(blocking_table.LOOPS):
+            return None
+        number = blocking_table.CALLING_LATER.get(callee.path.rpartition(".")[2], len(node.args))
+        return self.value(node.args[number]) if len(node.args) > number else None
 
     def _judge_context(self, node: ast.Call, path: str) -> tuple[str, Blocking] | None:
         number = blocking_table.RENDERING[path]
@@ -211,8 +266,19 @@ class _Walk:
 
     # --- what it calls -----------------------------------------------------------------------------------------------
 
-    def callees(self) -> Iterator[Function]:
+    def visits(self) -> Iterator[Visit]:
         """The functions of the project that it runs on the loop, too."""
+        for callee, call in self._callees():
+            base = self.value(call.func.value) if call and isinstance(call.func, ast.Attribute) else None
+            constants = constants_of(call, callee, base, self.constants) if call else {}
+            yield replace(
+                self.visit,
+                function=callee,
+                chain=(*self.visit.chain, _step(callee)),
+                constants=frozenset(constants.items()),
+            )
+
+    def _callees(self) -> Iterator[tuple[Function, ast.Call | None]]:
         for node in self.nodes:
             if isinstance(node, ast.Call) and not self._in_other_loop(node):
                 callee = self.value(node.func)
@@ -221,13 +287,24 @@ class _Walk:
                 elif isinstance(callee, Instance):
                     callee = self.names.attribute(callee.of, "__call__")
                 if isinstance(callee, Function) and self._runs(callee, node):
-                    yield callee
+                    yield self._with_relations(callee, node.func), node
+                later = self._called_later(node)
+                if isinstance(later, Function):
+                    yield later, None
             elif isinstance(node, ast.With):
-                yield from self._entering(node)
+                yield from ((one, None) for one in self._entering(node))
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 called = self.value(node)
                 if isinstance(called, Function) and _is_property(called):
-                    yield called
+                    yield self._with_relations(called, node), None
+
+    def _with_relations(self, method: Function, named: ast.AST) -> Function:
+        """A method of a row that has the relations that were put there."""
+        if method.own is None or not isinstance(named, ast.Attribute):
+            return method
+        row = f"{ast.unparse(named.value)}."
+        put = {one[len(row) :] for one in self.fetched if one.startswith(row)}
+        return replace(method, own=replace(method.own, loaded=method.own.loaded | put))
 
     def _entering(self, node: ast.With) -> Iterator[Function]:
         """What runs at the beginning and at the end of a with statement."""

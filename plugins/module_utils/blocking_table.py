@@ -132,6 +132,9 @@ CACHES = ("django.core.cache.cache.", "django.core.cache.caches[].")
 CACHE_METHODS = frozenset(
     "get set add delete get_many set_many delete_many get_or_set incr decr touch clear has_key".split()
 )
+# Methods of the running loop that call a function on it later: the argument that is the function.
+LOOPS = ("asyncio.get_running_loop().", "asyncio.get_event_loop().")
+CALLING_LATER = {"call_soon": 0, "call_soon_threadsafe": 0, "call_later": 1, "call_at": 1}
 # They go through all of what they are given.
 CONSUMING = frozenset(
     f"builtins.{name}" for name in "list tuple set frozenset dict len sorted sum any all max min bool next".split()

@@ -34,6 +34,7 @@ class Classes(ABC):
     def __init__(self, index: ProjectIndex):
         self.index = index
         self._scopes: dict[ast.AST, Scope] = {}
+        self._scopes_of_rows: dict[tuple[ast.AST, Rows], Scope] = {}
         self._lineages: dict[Class, list[Class | Library]] = {}
         self._related: set[tuple[Any, Value]] | None = None
         self._assignments: dict[Class, dict[str, list[tuple[ast.expr | None, Scope]]]] = {}
@@ -58,7 +59,13 @@ class Classes(ABC):
         return self._scopes[node]
 
     def body_of(self, function: Function) -> Scope:
-        return self.scope_of(function.node, function.scope)
+        if function.own is None:
+            return self.scope_of(function.node, function.scope)
+        key = (function.node, function.own)
+        if key not in self._scopes_of_rows:
+            self._scopes_of_rows[key] = Scope(function.scope.module, function.node, function.scope)
+            self._scopes_of_rows[key].own = function.own
+        return self._scopes_of_rows[key]
 
     def all_functions(self, module: Module) -> Iterator[Function]:
         """Every function of a module, those inside others and methods, too."""

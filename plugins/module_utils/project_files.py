@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -75,8 +75,31 @@ def read(archive: Path, package: str = "", settings: str = "", folder: Path | No
         # In the order of the archive, which is compressed as a whole.
         found.texts = {name: text(name) for name in sizes if name in names}
     if settings and not given:
-        raise ProjectError(_no_settings(settings, found))
+        raise ProjectError(
+            f"site_settings {settings!r} is no module of site_source. {_settings_there(found.texts, found.root)}. Name "
+            "the module with dots, or leave site_settings empty for the one that the entry points name"
+        )
     return found
+
+
+def settings_problems(settings: str, root: str, files: frozenset[str], read: Callable[[str], str]) -> list[str]:
+    """What is wrong with site_settings, where that is sure: a package of the source's doesn't have the module.
+
+    A package of that name may also be installed, unless the source's own comes first, which has to have an __init__.py.
+    """
+    base = top = f"{root}/" if root else ""
+    packages = []
+    for part in settings.split("."):
+        if not any(name == f"{base}{part}" or name.startswith((f"{base}{part}.", f"{base}{part}/")) for name in files):
+            break
+        base += f"{part}/"
+        packages.append(f"{base}__init__.py")
+    else:
+        return []
+    if base == top or not files.issuperset(packages) or any("__path__" in read(package) for package in packages):
+        return []
+    there = _settings_there(dict.fromkeys(counting(files, root), ""), root)
+    return [f"site_settings {settings!r} is no module of site_source: {base}{part}.py is not there. {there}"]
 
 
 def _placed(names: frozenset[str], root: str, folder: Path | None) -> dict[str, str]:
@@ -102,19 +125,16 @@ def _files_of(module: str, root: str) -> set[str]:
     return {f"{base}.py", f"{base}/__init__.py"}
 
 
-def _no_settings(given: str, files: ProjectFiles) -> str:
-    top = f"{files.root}/" if files.root else ""
-    inner = {name[len(top) :]: text for name, text in files.texts.items() if name.startswith(top)}
+def _settings_there(texts: Mapping[str, str], root: str) -> str:
+    """The modules that look like settings, to choose from."""
+    top = f"{root}/" if root else ""
+    inner = {name[len(top) :]: text for name, text in texts.items() if name.startswith(top)}
     alike = {name for name, text in inner.items() if SETTINGS_FILE.search(name) or SETS_APPS.search(text)}
     modules = sorted(name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in alike)
     shown = ", ".join(modules[:MOST_SETTINGS]) + (
         f" and {len(modules) - MOST_SETTINGS} more" if modules[MOST_SETTINGS:] else ""
     )
-    there = f"What looks like settings there: {shown}" if modules else "Nothing there looks like settings"
-    return (
-        f"site_settings {given!r} is no module of site_source. {there}. Name the module with dots, or leave "
-        "site_settings empty for the one that the entry points name"
-    )
+    return f"What looks like settings there: {shown}" if modules else "Nothing there looks like settings"
 
 
 def _within_bounds(sizes: Mapping[str, int]) -> tuple[dict[str, str], set[str]]:

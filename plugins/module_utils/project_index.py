@@ -47,6 +47,8 @@ class Scope:
         self.module = module
         self.node = node
         self.parent = parent
+        # Of a method that was looked up in a row: that row.
+        self.own: object = None
         self.bindings: dict[str, list[Binding]] = {}
         self.elsewhere: set[str] = set()
         self.stars: list[str] = []

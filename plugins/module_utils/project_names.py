@@ -31,6 +31,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     MOST_STEPS,
     NOTHING,
     TO_THREAD,
+    Asking,
     Class,
     Function,
     Instance,
@@ -142,6 +143,8 @@ class Names(Classes):
         names = {getattr(one, "id", "") for one in node.decorator_list}
         if "staticmethod" in names:
             return None
+        if isinstance(scope.own, Rows):
+            return scope.own
         own = Class(around.node, around.parent)
         return own if "classmethod" in names or node.name == "__new__" else self.instance(own)
 
@@ -279,7 +282,7 @@ class Names(Classes):
         callee = self.value(node.func, scope)
         if isinstance(callee, Library) and node.args:
             if callee.path in TO_THREAD:
-                return Threaded(self.value(node.args[0], scope))
+                return Threaded(self.value(node.args[0], scope) or self._asking(node.args[0], scope))
             if callee.path in ("functools.partial", "typing.cast"):
                 return self.value(node.args[0 if callee.path == "functools.partial" else -1], scope)
             words = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
@@ -291,6 +294,10 @@ class Names(Classes):
             return self._user_model()
         rows = self._rows_called(node, scope)
         return rows or self.result(callee)
+
+    def _asking(self, node: ast.expr, scope: Scope) -> Value:
+        rows = self.value(node.value, scope) if isinstance(node, ast.Attribute) else None
+        return Asking(rows, node.attr) if isinstance(node, ast.Attribute) and isinstance(rows, Rows) else None
 
     def _rows_called(self, node: ast.Call, scope: Scope) -> Value:
         if not isinstance(node.func, ast.Attribute):
@@ -313,8 +320,10 @@ class Names(Classes):
             return library(f"{callee.path}()") if callee != NOTHING else NOTHING
         if isinstance(callee, Class):
             return self.instance(callee)
+        if isinstance(callee, Asking):
+            return orm_names.result(callee.rows, callee.name, [])
         if isinstance(callee, Function):
-            return self._once((callee.node, "returned"), lambda: self._returned(callee))
+            return self._once((callee.node, ("returned", callee.own)), lambda: self._returned(callee))
         return None
 
     def _returned(self, function: Function) -> Value:
@@ -345,6 +354,8 @@ class Names(Classes):
         """A method that the project gives to a manager, a queryset or a model."""
         own = rows.methods if rows.kind != "instance" else rows.model
         found = self.attribute(own, name) if isinstance(own, Class) else None
+        if isinstance(found, Function) and rows.kind == "instance" and "*" not in rows.loaded:
+            return replace(found, own=rows)
         return found if isinstance(found, (Function, Threaded)) else None
 
     def member(self, base: Value, name: str) -> Value:

@@ -41,6 +41,7 @@ class Function:
     node: FunctionNode
     scope: Scope  # around it
     owner: Class | None = None
+    own: Rows | None = None  # of a method, the row that it belongs to, where more is known of it than its model
 
     @property
     def is_async(self) -> bool:
@@ -72,7 +73,15 @@ class Rows:
     loaded: frozenset[str] = frozenset()
 
 
-Value = Union[Library, OwnModule, Class, Instance, Function, Threaded, Rows, None]
+@dataclass(frozen=True)
+class Asking:
+    """A method of the ORM that is called elsewhere, as what a thread is given."""
+
+    rows: Rows
+    name: str
+
+
+Value = Union[Library, OwnModule, Class, Instance, Function, Threaded, Rows, Asking, None]
 # The value of what is being found out already, or of None: it says nothing against another one.
 NOTHING = Library("")
 

@@ -16,25 +16,10 @@ description:
     Nothing is said of what can't be told from the text.
   - Tests, migrations, management commands, documentation and virtual environments do not count.
 extends_documentation_fragment:
+  - switchyard.django.source
   - switchyard.django.attributes.controller
   - switchyard.django.attributes
 options:
-  site_source:
-    description: A git URL, or a folder on the controller, which is taken as it is without what git ignores.
-    type: str
-    required: true
-  site_version:
-    description: A git ref; empty for the remote's HEAD.
-    type: str
-    default: ""
-  site_source_token:
-    description: A token or a password for a git URL over HTTP. It is not returned or shown.
-    type: str
-    default: ""
-  site_source_key:
-    description: The path of the private key for a git URL over ssh.
-    type: str
-    default: ""
   site_package:
     description: The Python package that holds the entry points; C(.) where they lie beside manage.py; empty where one
       package alone has them.
@@ -49,10 +34,10 @@ options:
     type: list
     elements: str
     default: []
-  base:
-    description: The folder from which a relative O(site_source) is meant.
-    type: path
-    required: true
+  json:
+    description: The file on the controller to write RV(advice) to; empty for none.
+    type: str
+    default: ""
 author: switchyard.django contributors (@switchyard)
 """
 

@@ -15,6 +15,7 @@ description:
     (C($XDG_CACHE_HOME/switchyard), by default C(~/.cache/switchyard)), with submodules, and finds the project's
       requirements in it.
 extends_documentation_fragment:
+  - switchyard.django.source
   - switchyard.django.attributes.controller
   - switchyard.django.attributes
 options:
@@ -22,28 +23,12 @@ options:
     description: The name of the site, 1 to 32 of a-z, 0-9 and V(-).
     type: raw
     required: true
-  site_source:
-    description: A git URL, or a folder on the controller, which is taken as it is without what git ignores.
-    type: str
-    required: true
-  site_version:
-    description: A git ref; empty for the remote's HEAD.
-    type: str
-    default: ""
-  site_source_token:
-    description: A token or a password for a git URL over HTTP. It is not returned or shown.
-    type: str
-    default: ""
-  site_source_key:
-    description: The path of the private key for a git URL over ssh.
-    type: str
-    default: ""
   site_package:
     description: The Python package that holds the entry points; C(.) where they lie beside manage.py.
     type: str
     required: true
   site_settings:
-    description: The settings module.
+    description: The settings module. One inside a package of the source that is not there is refused.
     type: str
     required: true
   site_settings_overrides:
@@ -160,10 +145,6 @@ options:
     description: The port of the site's Redis.
     type: raw
     default: 6379
-  base:
-    description: The folder from which a relative O(site_source) is meant.
-    type: path
-    required: true
 author: switchyard.django contributors (@switchyard)
 """
 

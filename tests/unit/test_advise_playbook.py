@@ -110,8 +110,7 @@ def test_what_is_wrong_is_said_with_the_way_out(advise, arguments, words) -> Non
         ("/proc/1/a.json", "advise_json '/proc/1/a.json': the folder /proc/1 can not be written to. Name a file"),
     ],
 )
-def test_where_no_json_can_be_written_is_said_before_the_project_is_read(advise, given, words) -> None:
+def test_where_no_json_can_be_written_is_said(advise, given, words) -> None:
     done = advise("-e", f"site_source={LIVEBOARD}", "-e", f"advise_json={given}")
     assert done.returncode != 0
-    assert words in done.stdout
-    assert "TASK [The project is read]" not in done.stdout
+    assert words in done.stdout + done.stderr

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -68,10 +69,27 @@ def test_of_a_parent_folder_the_one_that_holds_the_site_is_to_be_the_source(advi
     assert advice(site_source="project/backend")["advice"]["placed"] == {}
 
 
+def test_the_advice_is_written_as_data_and_a_second_time_changes_nothing(advice, project):
+    path = project.parent / "advice.json"
+    found = advice(json=str(path))
+    assert found["changed"]
+    assert json.loads(path.read_text()) == found["advice"]
+    assert not advice(json=str(path))["changed"]
+    assert [one.name for one in project.parent.iterdir() if "advice" in one.name] == ["advice.json"]
+
+
+def test_a_check_writes_nothing(run, project):
+    path = project.parent / "advice.json"
+    given = {"site_source": "project", "base": str(project.parent), "json": str(path)}
+    assert not run(ActionModule, given, check_mode=True)["changed"]
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"site_source": "nowhere"}, "site_source 'nowhere'"),
+        ({"site_source": "nowhere", "json": "/no/a.json"}, "advise_json '/no/a.json': the folder /no does not exist"),
         ({"site_package": "store"}, "site_package 'store'"),
         ({"site_settings": "shop.live"}, "site_settings 'shop.live' is no module of site_source"),
         ({"site_source_token": "hunter2"}, "site_source_token goes with a URL"),

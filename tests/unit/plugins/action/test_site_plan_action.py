@@ -132,6 +132,35 @@ def test_the_advice_is_asked_for_with_auto_alone(plan, project):
     assert plan(serve_mode="auto")["advice"]["stack"] == "asgi"
 
 
+def test_settings_that_a_package_of_the_source_does_not_have_are_refused_for_every_stack(plan, project):
+    (project / "backend/shop/__init__.py").write_text("")
+    for mode in ("", "wsgi", "asgi", "auto"):
+        message = refusal(plan, site_settings="shop.live", serve_mode=mode)
+        assert "site_settings 'shop.live' is no module of site_source: backend/shop/live.py is not there" in message
+        assert message.endswith("What looks like settings there: shop.settings")
+
+
+@pytest.mark.parametrize(
+    ("package", "changes"),
+    [
+        ("", {"site_settings": "elsewhere.settings"}),
+        ("", {"release_build_commands": ["cp shop/settings.py shop/live.py"]}),
+        ("__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n", {}),
+        (None, {}),
+    ],
+)
+def test_settings_that_may_come_from_elsewhere_are_not(plan, project, package, changes):
+    if package is not None:
+        (project / "backend/shop/__init__.py").write_text(package)
+    assert plan(**{"site_settings": "shop.live", **changes})
+
+
+def test_advice_by_settings_that_can_not_be_read_is_refused_with_both_ways_out(plan):
+    message = refusal(plan, site_settings="elsewhere.settings", serve_mode="auto")
+    assert "site_settings 'elsewhere.settings' is no module of site_source" in message
+    assert "name the stack with serve_mode=wsgi or serve_mode=asgi" in message
+
+
 def test_a_source_that_is_not_there_is_refused(plan):
     assert "site_source 'nowhere'" in refusal(plan, site_source="nowhere")
 

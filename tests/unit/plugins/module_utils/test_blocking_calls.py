@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+THREAD = "from asgiref.sync import sync_to_async"
 PLANTED = Path(__file__).parent / "advice_projects/planted/shop"
 
 
@@ -128,6 +129,9 @@ def test_a_sync_middleware_and_a_channel_layer_in_memory_are_named_with_the_way_
         ("", "one = await Author.objects.afirst()\nlist(one.books.all())", "list(one.books.all())"),
         ("", "Author(name='x').save()", "Author(name='x').save()"),
         ("", "qs = Book.objects.all()\nqs = qs.filter(pk=1)\nqs.exists()", "qs.exists()"),
+        (THREAD, "book = await sync_to_async(Book.objects.get)(pk=1)\nbook.save()", "book.save()"),
+        (THREAD, "book = await sync_to_async(Book.objects.get)(pk=1)\nbook.author.name", "book.author"),
+        (THREAD, "qs = await sync_to_async(Book.objects.filter)(pk=1)\n[one for one in qs]", "for … in qs"),
         ("", "(Book.objects.all() | Book.objects.none()).count()", "(Book.objects.all() | Book.objects.none…()"),
         (
             "from django.contrib.auth import get_user_model",
@@ -165,6 +169,9 @@ def test_what_blocks_is_found(blocks, imports, body, call):
         ("from django.contrib.auth.models import User", "await User.objects.aget(pk=1)"),
         ("", "book = await Book.objects.acreate(author=None)\nbook.author"),
         ("", "qs = Book.objects.all()\nasync for one in qs:\n    pass\nlen(qs)"),
+        (THREAD, "book = await sync_to_async(Book.objects.select_related('author').get)(pk=1)\nbook.author.name"),
+        (THREAD, "qs = await sync_to_async(list)(Book.objects.all())\n[one for one in qs]"),
+        (THREAD, "number = await sync_to_async(Book.objects.count)()\nif number:\n    pass"),
         ("", "query = request.books\nquery.count()\nlist(query)"),
         ("", "Book.objects = request.anything\nrequest.get('x')\nself.get('x')"),
         ("", "open = request.open\nopen('x')"),
@@ -229,6 +236,67 @@ def find(request) -> Operation: ...
 """
     assert blocks("await find(request).run()", "import time\n", beside) == []
     assert blocks("find(request).run()", "import time\n", beside) == ["time.sleep()"]
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("loop.call_soon(time.sleep, 3)", ["loop.call_soon(time.sleep, 3)"]),
+        ("loop.call_later(1, time.sleep, 3)", ["loop.call_later(1, time.sleep, 3)"]),
+        ("loop.call_later(1, partial(time.sleep, 3))", ["loop.call_later(1, partial(time.sleep, …"]),
+        ("asyncio.get_event_loop().call_soon(helper)", ["time.sleep()"]),
+        ("loop.call_at(1, lambda: helper())", ["time.sleep()"]),
+        ("loop.call_soon(asyncio.sleep, 3)", []),
+        ("await loop.run_in_executor(None, helper)", []),
+        ("loop.call_soon()", []),
+    ],
+)
+def test_what_the_loop_is_told_to_call_runs_on_it(blocks, call, found):
+    imports = "import asyncio, time\nfrom functools import partial\ndef helper():\n    time.sleep(1)\n"
+    assert blocks(f"loop = asyncio.get_running_loop()\n{call}", imports) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("(await Book.objects.aget()).shout", ["self.author"]),
+        ("book = await Book.objects.aget()\nbook.label()", ["self.author"]),
+        ("async for book in Book.objects.all():\n    book.loud()", ["self.author"]),
+        ("book = await Book.objects.aget()\nbook.by.name", []),
+        ("book = await Book.objects.select_related('author').aget()\nbook.shout", []),
+        ("book = await Book.objects.acreate(author=None)\nbook.shout", []),
+        ("book = await Book.objects.aget()\nbook.author = await Author.objects.aget()\nbook.shout", []),
+        ("book = request.book\nbook.shout", []),
+    ],
+)
+def test_a_relation_is_looked_for_in_the_methods_of_a_row(advise, body, found):
+    models = """
+        from django.db import models
+
+        class Author(models.Model):
+            name = models.TextField()
+
+        class Book(models.Model):
+            author = models.ForeignKey(Author, models.CASCADE)
+
+            @property
+            def shout(self):
+                return self.author.name.upper()
+
+            @property
+            def by(self):
+                self.author = Author()
+                return self.author
+
+            def label(self):
+                return self.author.name
+
+            def loud(self):
+                return self.shout
+    """
+    views = f"from books.models import Author, Book\nasync def view(request):\n{textwrap.indent(body, '    ')}\n"
+    blocking = advise({"books/models.py": models, "books/views.py": views}).blocking
+    assert [finding.call for finding in blocking] == found
 
 
 def test_a_property_is_followed(blocks):

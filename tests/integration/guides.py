@@ -92,7 +92,7 @@ def commands(text: str, fails: bool) -> Iterator[Command]:
 def missing(printed: tuple[str, ...], output: str) -> list[str]:
     """The lines of a guide that a command did not print, in this order."""
     lines = iter(plain(output))
-    return [line for line in printed if not any(re.search(pattern(line), one) for one in lines)]
+    return [line for line in printed if not any(re.fullmatch(pattern(line), one) for one in lines)]
 
 
 def pattern(line: str) -> str:

@@ -125,6 +125,10 @@ class Reader:
 
     # --- a guide, step by step
 
+    def install(self) -> None:
+        """The collection, as in the guide to the first deploy."""
+        self.do(guides.Command("$", "ansible-galaxy collection install ../switchyard.django", ()), "first-deploy.md")
+
     def follow(self, page: Path, meanwhile: Mapping[str, Callable[[], None]] | None = None) -> None:
         """Do all that it says, and then tell where it says what isn't so.
 
@@ -150,7 +154,9 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.added:
             inventory = yaml.safe_load(path.read_text(encoding="utf-8"))
-            inventory["all"]["vars"] |= yaml.safe_load(text)
+            there = inventory["all"]["vars"]
+            for variable, value in yaml.safe_load(text).items():
+                there[variable] = {**there.get(variable, {}), **value} if isinstance(value, dict) else value
             text = yaml.safe_dump(inventory, sort_keys=False)
         path.write_text(text, encoding="utf-8")
 
@@ -185,7 +191,7 @@ class Reader:
 
     def here(self, text: str) -> str:
         """With the addresses that the hosts have here."""
-        known = {number: self.addresses[name] for name, number in self.numbers.items()}
+        known = {self.numbers[name]: address for name, address in self.addresses.items() if name in self.numbers}
         return ADDRESS.sub(lambda found: known.get(found[0], found[0]), text)
 
     def named(self, words: str) -> str:
@@ -223,6 +229,7 @@ class Reader:
             "PATH": f"{self.tools}:{os.environ['PATH']}",
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.home / "cp"),
             "CURL_HOME": str(self.tools),
             "EDITOR": EDITOR,

@@ -59,6 +59,7 @@ def fleet(group: str, tmp_path: Path) -> Iterator[Reader]:
     for host in reversed(hosts.values()):  # so that the inventory of the first has all of them
         host.up()
     reader = Reader(tmp_path, hosts, NUMBERS)
+    reader.install()
     reader.lead(hosts["lb1"].address)
     yield reader
     hosts["web1"].down()

@@ -77,8 +77,11 @@ def build(folder: Path) -> Path:
 
 
 def unpacked(tarball: Path, folder: Path) -> Path:
+    """What the tarball holds, and beside it for which Python the modules are, which ansible-test reads in tests/."""
     with tarfile.open(tarball) as archive:
         archive.extractall(folder / PLACE, filter="data")
+    (folder / PLACE / "tests").mkdir()
+    shutil.copy(ROOT / "tests/config.yml", folder / PLACE / "tests/config.yml")
     return folder / PLACE
 
 

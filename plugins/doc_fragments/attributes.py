@@ -10,6 +10,8 @@ class ModuleDocFragment:
     # On a Debian host, without a diff.
     DOCUMENTATION = r"""
 options: {}
+requirements:
+  - python >= 3.9
 attributes:
   check_mode:
     description: Can run in check mode and say what would change, without changing anything.

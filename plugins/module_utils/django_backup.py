@@ -248,7 +248,7 @@ def restore_postgresql(connection: Any) -> None:
             connection, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--no-password", "--file=-"
         )
         psql = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        script = cast("IO[str]", psql.stdin)
+        script = cast(IO[str], psql.stdin)
         whole = False
         with contextlib.suppress(BrokenPipeError), script:  # where psql has met an error it is gone already
             print("BEGIN;", EMPTY, file=script, flush=True)

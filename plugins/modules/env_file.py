@@ -193,6 +193,8 @@ options:
       - With O(state=validated) the file may be less open than this, not more.
     type: raw
     default: '0600'
+requirements:
+  - python >= 3.9
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

@@ -198,6 +198,8 @@ options:
       - A systemd unit to watch. The wait ends at once when it has failed, does not exist, or has restarted more than
         once while it was probed.
     type: str
+requirements:
+  - python >= 3.9
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

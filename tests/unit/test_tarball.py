@@ -91,3 +91,7 @@ def test_its_playbooks_need_no_file_outside_of_what_ansible_knows(collection: Pa
     code = [*bare.glob("roles/*/*/*.yml"), *bare.glob("playbooks/**/*.yml")]
     assert code
     assert [str(path) for path in code if outside.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_nothing_is_hidden_from_ansible_test() -> None:
+    assert list((ROOT / "tests").glob("sanity/ignore-*.txt")) == []

@@ -177,8 +177,8 @@ def test_the_undo_tells_of_what_an_earlier_run_left_applied(host: Host, reposito
     (repository.folder / "cargo/migrations/0003_colour.py").write_text(colour)
     urls = repository.folder / "yard/urls.py"
     text = urls.read_text()
-    urls.write_text(f"{text}\nurlpatterns = []\n")
-    repository.commit("Crates have a colour, and no page is left")
+    urls.write_text(text.replace("    interface =", '    raise RuntimeError("It is broken")\n    interface =', 1))
+    repository.commit("Crates have a colour, and the page is broken")
     run = host.play("site.yml")
     assert run.rc != 0
     assert "did not pass its gate; the traffic stays where it is." in run.output
@@ -188,7 +188,7 @@ def test_the_undo_tells_of_what_an_earlier_run_left_applied(host: Host, reposito
     assert row(summary(run), "migrations") == said
     assert live(host) == before
     urls.write_text(text)
-    repository.commit("The pages are back")
+    repository.commit("The page is back")
     lines = summary(host.play("site.yml"))
     assert row(lines, "migrations") == "none to apply; cargo.0002_weight, cargo.0003_colour applied by a run before"
     assert row(lines, "undo").startswith("cargo.0002_weight, cargo.0003_colour stay applied, and the release before")

@@ -18,7 +18,7 @@ scenario ?= default
 # The tests wait for hosts as often as they compute.
 BESIDE := --numprocesses=2 --dist=loadgroup
 
-.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs terminal build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ docs: .venv/docs ## build the documentation as a site: docs/build/index.html
 	@$(BIN)/antsibull-docs collection --use-current --squash-hierarchy --cleanup everything --fail-on-error --dest-dir docs/collection switchyard.django
 	@$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs docs/build
 	@echo "docs/build/index.html"
+
+terminal: .venv/docs testbed-ready ## draw docs/terminal.svg from a real run
+	@$(BIN)/python docs/terminal.py
 
 # ---- the rest
 

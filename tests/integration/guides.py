@@ -104,4 +104,5 @@ def pattern(line: str) -> str:
 
 def plain(output: str) -> list[str]:
     """The lines as they are, without what JSON puts around those of a list."""
-    return [re.sub(r'^"((?:[^"\\]|\\.)*)",?$', r"\1", line.strip()).replace('\\"', '"') for line in output.splitlines()]
+    texts = (re.sub(r'^"((?:[^"\\]|\\.)*)",?$', r"\1", line.strip()) for line in output.splitlines())
+    return [text.strip().replace('\\"', '"') for text in texts]

@@ -54,7 +54,8 @@ def one_host(group: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 @pytest.fixture
 def fleet(group: str, tmp_path: Path) -> Iterator[Reader]:
-    hosts = {name: Host(group=group, name=name) for name in ("web1", "web2", "db1", "lb1")}
+    # A balancer has no nginx that would have its port.
+    hosts = {name: Host(group=group, name=name, warm=name != "lb1") for name in ("web1", "web2", "db1", "lb1")}
     hosts["web1"].down()
     for host in reversed(hosts.values()):  # so that the inventory of the first has all of them
         host.up()

@@ -31,10 +31,6 @@ FILES = "switchyard.files"
 OWN = (LOCK, FILES, made.PACKAGES)
 
 
-class UnfitError(Exception):
-    """The donor is not what it was made as."""
-
-
 def is_whole(venv: Path) -> bool:
     """Whether a venv was finished: its lock is written into it last."""
     return (venv / LOCK).exists()
@@ -47,7 +43,7 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
     """
     donor = find_donor(venv, lock)
     if donor:
-        with contextlib.suppress(OSError, subprocess.CalledProcessError, UnfitError, locks.LockError):
+        with contextlib.suppress(OSError, subprocess.CalledProcessError, locks.LockError):
             _begin(venv)
             _copy(donor, venv)
             _fill(layout, venv, lock, build_environment)
@@ -94,7 +90,7 @@ def _fill(layout: Layout, venv: Path, lock: str, build_environment: Mapping[str,
 
 
 def find_donor(venv: Path, lock: str) -> Path | None:
-    """The whole venv beside this one that has the most of a lock, if it has more than half of it."""
+    """The venv beside this one that has the most of a lock and more than half of it, and that nobody has changed."""
     python = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}"
     wanted = _hashes(lock)
     shared = {}
@@ -105,8 +101,8 @@ def find_donor(venv: Path, lock: str) -> Path | None:
             # uv leaves what has the right version: it must be of a file that the lock allows.
             if all(theirs[pin] <= wanted[pin] for pin in common):
                 shared[other] = len(common)
-    best = max(shared, key=lambda other: shared[other], default=None)
-    return best if best and shared[best] > len(wanted) / 2 else None
+    fitting = sorted((other for other in shared if shared[other] > len(wanted) / 2), key=lambda other: -shared[other])
+    return next((other for other in fitting if digest(other) == (other / FILES).read_text()), None)
 
 
 def _hashes(lock: str) -> dict[str, set[str]]:
@@ -114,12 +110,9 @@ def _hashes(lock: str) -> dict[str, set[str]]:
 
 
 def _copy(donor: Path, venv: Path) -> None:
-    """Copy what is not the donor's own, and see that it is what was noted."""
+    """Copy what is not the donor's own."""
     parts = [path for path in donor.iterdir() if path.name not in OWN]
     host_command.run(["cp", "--archive", "--reflink=auto", f"--target-directory={venv}", *parts], check=True)
-    # After the copying, so that what somebody changes meanwhile counts as well.
-    if digest(donor) != (donor / FILES).read_text():
-        raise UnfitError(f"{donor} was changed after it was made")
     _move_scripts(donor, venv)
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns a project's requirements and the app servers' packages into one lock with hashes, and a lock into a venv.
+"""Turns a project's requirements and the app servers' packages into one lock with hashes.
 
-Both are uv's work, done in the sandbox as the site's user. What is resolved once stays: the lock is the release's.
+It is uv's work, done in the sandbox as the site's user. What is resolved once stays: the lock is the release's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from ansible_collections.switchyard.django.plugins.module_utils import (
     build_clues,
     disk,
-    made,
     masking,
     ownership,
     sandbox,
@@ -50,7 +49,7 @@ def make(
     ownership.take(workshop, layout.site)
     project = next(iter(files))
     if kind == "uv":
-        exported = _uv(
+        exported = uv(
             layout, workshop, build_environment, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header"
         )
         checkouts = [line for line in exported.splitlines() if CHECKOUT.search(line)]
@@ -66,7 +65,7 @@ def make(
     wanted = ["--group", f"{project}:{kind[len('group:') :]}"] if kind.startswith("group:") else [project]
     if OVERRIDES in files:
         wanted += ["--override", OVERRIDES]
-    resolved = _uv(
+    resolved = uv(
         layout,
         workshop,
         build_environment,
@@ -106,15 +105,15 @@ def with_hashes_of(given: str, resolved: str) -> str:
     Extras and markers are the resolution's: it may write them in other words than the project.
     """
     own: dict[str, list[str]] = {}
-    for pin, _head, hashes in _requirements(given):
+    for pin, _head, hashes in requirements(given):
         own.setdefault(pin, []).extend(hashes)
     return "".join(
         " \\\n    ".join([head, *(dict.fromkeys(own.get(pin) or hashes))]) + "\n"
-        for pin, head, hashes in _requirements(resolved)
+        for pin, head, hashes in requirements(resolved)
     )
 
 
-def _requirements(text: str) -> list[tuple[str, str, list[str]]]:
+def requirements(text: str) -> list[tuple[str, str, list[str]]]:
     """Each requirement, its continuation lines joined: what it pins, how it is written, and its hashes."""
     found = []
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
@@ -126,47 +125,10 @@ def _requirements(text: str) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def is_whole(venv: Path) -> bool:
-    """Whether a venv was finished: its lock is written into it last."""
-    return (venv / "switchyard.lock").exists()
-
-
-def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[str, str]) -> None:
-    """Make the venv of a lock: the site's user's while it is made, root's from then on."""
-    disk.clear(venv)
-    venv.mkdir(mode=0o750)
-    ownership.give(venv, layout.site)
-    requirements = layout.cache / "install.txt"
-    disk.write(requirements, lock.encode(), 0o644)
-    _uv(
-        layout,
-        layout.cache,
-        build_environment,
-        "venv",
-        "--python",
-        "/usr/bin/python3",
-        "--allow-existing",
-        str(venv),
-        writable=venv,
-    )
-    _uv(
-        layout,
-        layout.cache,
-        build_environment,
-        *("pip", "install", "--python", str(venv / "bin/python"), "--require-hashes", "--compile-bytecode"),
-        *("--link-mode", "copy", "-r", str(requirements)),
-        writable=venv,
-    )
-    requirements.unlink()
-    ownership.take(venv, layout.site)
-    made.note_packages(venv)
-    disk.settle(venv)
-    disk.write(venv / "switchyard.lock", lock.encode(), 0o644)
-
-
-def _uv(
+def uv(
     layout: Layout, cwd: Path, build_environment: Mapping[str, str], *arguments: str, writable: Path | None = None
 ) -> str:
+    """Run uv as the site's user, and return what it prints."""
     done = sandbox.run(
         layout,
         "build",

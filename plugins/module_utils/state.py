@@ -26,6 +26,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     services,
     sizing,
     units,
+    venvs,
 )
 from ansible_collections.switchyard.django.plugins.module_utils.layout import SITES, TMPFILES, UV, Layout
 
@@ -294,7 +295,7 @@ def uv_version() -> str | None:
 
 def whole_venvs(layout: Layout) -> list[str]:
     folder = layout.srv / "venvs"
-    return [name for name in sorted(os.listdir(folder)) if locks.is_whole(folder / name)] if folder.is_dir() else []
+    return [name for name in sorted(os.listdir(folder)) if venvs.is_whole(folder / name)] if folder.is_dir() else []
 
 
 def read(

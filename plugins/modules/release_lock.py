@@ -55,12 +55,16 @@ digest:
   description: The digest that names the lock; in check mode, where nothing is resolved, that of its inputs.
   type: str
   returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: when something was done
 """
 
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import disk, lease, locks
+from ansible_collections.switchyard.django.plugins.module_utils import disk, lease, locks, stopwatch
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import Requirements
 
@@ -98,7 +102,7 @@ def main() -> None:
                 f"{problem}{locks.way_out(str(problem), packages)}"
             )
     disk.write(path, text.encode(), 0o644)
-    module.exit_json(changed=True, lock=text, digest=locks.digest(text))
+    module.exit_json(changed=True, lock=text, digest=locks.digest(text), seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ short_description: Installs a lock into a virtual environment that releases shar
 version_added: 1.0.0
 description:
   - Installs with uv, hashes required, in a sandbox, as the site's user, and then makes the environment root's.
+  - Begins with a copy of the site's environment that has most of the lock already, if nobody has changed that by hand.
+    With none, or where uv can't make the lock's of it, the environment is made from nothing.
   - A half-made environment is made anew.
 extends_documentation_fragment:
   - switchyard.django.attributes
@@ -44,6 +46,10 @@ path:
   description: The folder of the virtual environment.
   type: str
   returned: success
+donor:
+  description: The name of the virtual environment that it began as a copy of; empty where it was made from nothing.
+  type: str
+  returned: when something was done
 seconds:
   description: How long it took.
   type: float
@@ -53,7 +59,7 @@ seconds:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, locks, stopwatch
+from ansible_collections.switchyard.django.plugins.module_utils import lease, locks, stopwatch, venvs
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -70,18 +76,19 @@ def main() -> None:
     lease.keep(Layout(module.params["site"]), module.params["lease"], module.fail_json)
     layout = Layout(module.params["site"])
     folder = layout.venv(module.params["venv"])
-    if locks.is_whole(folder):
+    if venvs.is_whole(folder):
         module.exit_json(changed=False, path=str(folder))
+    donor = ""
     if not module.check_mode:
         lock = layout.lock(module.params["inputs"]).read_text()
         try:
-            locks.install(layout, folder, lock, json.loads(module.params["build_environment"]))
+            donor = venvs.install(layout, folder, lock, json.loads(module.params["build_environment"]))
         except locks.LockError as problem:
             module.fail_json(
                 msg=f"The dependencies can't be installed; nothing that is live was touched:\n{problem}",
                 seconds=stopwatch.seconds(),
             )
-    module.exit_json(changed=True, path=str(folder), seconds=stopwatch.seconds())
+    module.exit_json(changed=True, path=str(folder), donor=donor, seconds=stopwatch.seconds())
 
 
 if __name__ == "__main__":

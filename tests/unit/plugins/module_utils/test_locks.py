@@ -153,12 +153,9 @@ def uv(layout, monkeypatch):
         argv = [str(part) for part in argv]
         files = {path.name: path.read_text() for path in how["cwd"].rglob("*") if path.is_file()}
         calls.append({"argv": argv, "files": files, **how})
-        if argv[1] == "venv":
-            (layout.srv / "venvs/new/bin").mkdir()
         return answers.pop(0) if answers else sandbox.Result(0, "", "")
 
     monkeypatch.setattr(sandbox, "run", run)
-    monkeypatch.setattr(locks.ownership, "give", lambda tree, user: None)
     monkeypatch.setattr(locks.ownership, "take", lambda tree, user: None)
     run.calls, run.answers = calls, answers
     return run
@@ -238,24 +235,3 @@ def test_a_silent_failure_has_a_reason_too(layout, uv):
     uv.answers.append(sandbox.Result(137, "", ""))
     with pytest.raises(locks.LockError, match="137"):
         locks.make(layout, "requirements", {"requirements.txt": "x"}, [], {})
-
-
-def test_a_venv_is_whole_once_its_lock_is_written_into_it(layout, uv):
-    venv = layout.venv("new")
-    locks.install(layout, venv, RESOLVED, {})
-    assert locks.is_whole(venv)
-    assert (venv / "switchyard.lock").read_text() == RESOLVED
-    install = uv.calls[-1]
-    assert "--require-hashes" in install["argv"]
-    assert install["files"]["install.txt"] == RESOLVED
-    assert install["writable"] == [layout.cache / "uv", venv]
-
-
-def test_a_venv_whose_installation_failed_is_not_whole_and_made_anew(layout, uv):
-    venv = layout.venv("new")
-    uv.answers += [sandbox.Result(0, "", ""), sandbox.Result(1, "", "error: no network")]
-    with pytest.raises(locks.LockError, match="no network"):
-        locks.install(layout, venv, RESOLVED, {})
-    assert not locks.is_whole(venv)
-    locks.install(layout, venv, RESOLVED, {})
-    assert locks.is_whole(venv)

@@ -15,8 +15,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 scenario ?= default
 
-# The tests wait for hosts as often as they compute.
-BESIDE := --numprocesses=2 --dist=loadgroup
+# The tests wait for hosts as often as they compute. Those of a file share their hosts, so they stay together.
+BESIDE := --numprocesses=2 --dist=loadfile
 
 .PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs terminal build clean testbed-ready
 

@@ -31,7 +31,8 @@ def fresh_hosts() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A host with a live site, for those who look at how it takes a death, a trace or a rival."""
-    one = make_bench(tmp_path_factory.mktemp("bench"), f"{GROUP}_fault")
+    beside = os.environ.get("PYTEST_XDIST_WORKER", "")  # two processes have one each
+    one = make_bench(tmp_path_factory.mktemp("bench"), f"{GROUP}_fault{beside}")
     try:
         one.up("asgi")
         yield one

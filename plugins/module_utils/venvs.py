@@ -7,8 +7,8 @@ Most deploys change but a few packages, and to compile all the others takes most
 donor is copied, and uv changes in the copy what the lock has otherwise.
 
 What somebody changed in the donor by hand must not come along: what its files were is noted when a venv is made, and
-one that has others is no donor. Files are copied and not linked, for the tree is the site's user's while uv
-works in it: with links the files of the live venv would be, too.
+one that has others is no donor. Files are copied and not linked, for the tree is the site's user's while uv works in
+it: with links the files of the live venv would be, too.
 """
 
 from __future__ import annotations

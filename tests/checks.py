@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,7 @@ def build(folder: Path) -> Path:
 
 def unpacked(tarball: Path, folder: Path) -> Path:
     """What the tarball holds, and beside it for which Python the modules are, which ansible-test reads in tests/."""
-    with tarfile.open(tarball) as archive:
-        archive.extractall(folder / PLACE, filter="data")
+    shutil.unpack_archive(tarball, folder / PLACE)
     (folder / PLACE / "tests").mkdir()
     shutil.copy(ROOT / "tests/config.yml", folder / PLACE / "tests/config.yml")
     return folder / PLACE

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [BIN / "ansible-galaxy", "collection", "build", "--output-path", folder, ROOT]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (tarball,) = folder.glob("switchyard-django-*.tar.gz")
-    with tarfile.open(tarball) as archive:
-        archive.extractall(folder / PLACE, filter="data")
+    shutil.unpack_archive(tarball, folder / PLACE)
     return folder / PLACE
 
 

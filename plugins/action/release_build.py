@@ -18,7 +18,8 @@ SMALL = 1024 * 1024
 class ActionModule(LibraryActionModule):
     """Takes the archive along only where the host has to unpack it."""
 
-    TRANSFERS_FILES = True
+    # A folder on the host is made where a file has to travel, and not each time.
+    TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)

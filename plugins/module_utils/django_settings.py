@@ -20,7 +20,6 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 # Both go into a unit and into nginx's configuration, so only what needs no quoting there.
 SAFE_PATH = re.compile(r"/[A-Za-z0-9._/@+-]*")
 SAFE_URL_PATH = re.compile(r"/(?:[A-Za-z0-9._~@+-]+/)*")
-OVERLAY_MODULE = "site_settings_overrides"
 
 
 @dataclass

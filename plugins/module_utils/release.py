@@ -24,7 +24,6 @@ from typing import IO, Any
 from ansible_collections.switchyard.django.plugins.module_utils import (
     diagnosis,
     disk,
-    django_settings,
     env_file,
     host_command,
     identity,
@@ -140,7 +139,7 @@ def environment_of(layout: Layout, wanted: Wanted) -> dict[str, str]:
 
 
 def _settings_in_force(wanted: Wanted) -> str:
-    return django_settings.OVERLAY_MODULE if wanted.overrides else wanted.settings_module
+    return settings_overlay.MODULE if wanted.overrides else wanted.settings_module
 
 
 def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict[str, Any]:
@@ -289,7 +288,7 @@ def lay_modules(layout: Layout, wanted: Wanted) -> None:
     folder.mkdir(mode=0o750)
     texts = {one["path"]: one["content"] for one in wanted.modules}
     if wanted.overrides:
-        name = f"{django_settings.OVERLAY_MODULE}.py"
+        name = f"{settings_overlay.MODULE}.py"
         texts[name] = settings_overlay.text(wanted.settings_module, wanted.overrides)
     for name, text in texts.items():
         (folder / name).write_text(text)

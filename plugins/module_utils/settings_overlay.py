@@ -12,7 +12,8 @@ from typing import Any
 
 from ansible_collections.switchyard.django.plugins.module_utils.masking import PASSWORD_IN_URL
 
-MODULE = "switchyard_settings"
+# By this name Django loads it.
+MODULE = "site_settings_overrides"
 
 SECRET_SETTING = re.compile(r"SECRET|PASSWORD(?!_HASHERS)|TOKEN|API_?KEY|CREDENTIAL", re.IGNORECASE)
 

@@ -7,8 +7,8 @@ Most deploys change but a few packages, and to compile all the others takes most
 donor is copied, and uv changes in the copy what the lock has otherwise.
 
 What somebody changed in the donor by hand must not come along: what its files were is noted when a venv is made, and
-one that has others is no donor. Files are copied and not linked, for the tree is the site's user's while uv works in
-it: with links the files of the live venv would be, too.
+one that has others is no donor. Files are copied and not linked: what somebody changes in one venv by hand would be
+changed in another, to which a rollback may go back.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import La
 
 LOCK = "switchyard.lock"
 FILES = "switchyard.files"
-# What is about one venv, and not in its copy.
-OWN = (LOCK, FILES, made.PACKAGES)
+# What is about one venv, and not in its copy; .lock is uv's own.
+OWN = (LOCK, FILES, made.PACKAGES, ".lock")
 
 
 def is_whole(venv: Path) -> bool:
@@ -46,9 +46,19 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
         with contextlib.suppress(OSError, subprocess.CalledProcessError, locks.LockError):
             _begin(venv)
             _copy(donor, venv)
+            # uv removes files and puts others in their places; it writes none that is there.
+            ownership.give(venv, layout.site, files=False)
             _fill(layout, venv, lock, build_environment)
             return donor.name
     _begin(venv)
+    ownership.give(venv, layout.site)
+    locks.uv(
+        layout,
+        layout.cache,
+        build_environment,
+        *("venv", "--python", "/usr/bin/python3", "--allow-existing", str(venv)),
+        writable=venv,
+    )
     _fill(layout, venv, lock, build_environment)
     return ""
 
@@ -59,17 +69,9 @@ def _begin(venv: Path) -> None:
 
 
 def _fill(layout: Layout, venv: Path, lock: str, build_environment: Mapping[str, str]) -> None:
-    """Have uv make a folder the venv of a lock: the site's user's while it is made, root's from then on."""
-    ownership.give(venv, layout.site)
+    """Have uv install a lock into a venv, which is the site's user's until then, and root's from then on."""
     requirements = layout.cache / "install.txt"
     disk.write(requirements, lock.encode(), 0o644)
-    locks.uv(
-        layout,
-        layout.cache,
-        build_environment,
-        *("venv", "--python", "/usr/bin/python3", "--allow-existing", str(venv)),
-        writable=venv,
-    )
     locks.uv(
         layout,
         layout.cache,

@@ -19,7 +19,15 @@ def owners(monkeypatch):
         assert not follow_symlinks, f"{path} was followed"
         asked[os.fspath(path)] = (uid, gid)
 
+    real = os.lstat
+
+    def lstat(path):
+        """As if every file was of a user of this name: whoever the tests run as."""
+        found = real(path)
+        return os.stat_result((*found[:4], *asked.get(os.fspath(path), (901, 902)), *found[6:]))
+
     monkeypatch.setattr(ownership.os, "chown", chown)
+    monkeypatch.setattr(ownership.os, "lstat", lstat)
     monkeypatch.setattr(ownership.pwd, "getpwnam", lambda name: types.SimpleNamespace(pw_uid=901, pw_gid=902))
     return asked
 
@@ -52,6 +60,24 @@ def test_the_whole_tree_is_given_and_nothing_outside_of_it(tree, owners):
     ownership.give(tree, "shop")
     assert set(owners) == everything_in(tree)
     assert set(owners.values()) == {(901, 902)}
+
+
+def test_only_folders_are_given_where_files_shall_be_replaced_and_not_written(tree, owners):
+    ownership.give(tree, "shop", files=False)
+    assert set(owners) == {str(tree), str(tree / "folder")}
+
+
+def test_what_was_taken_is_looked_at_and_not_touched(tree, owners, monkeypatch):
+    ownership.take(tree, "shop")
+    owned = dict(owners)
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError
+
+    monkeypatch.setattr(ownership.os, "chown", refuse)
+    monkeypatch.setattr(ownership.os, "chmod", refuse)
+    ownership.take(tree, "shop")
+    assert owners == owned
 
 
 def test_what_is_taken_is_roots_and_readable_by_the_group_alone(tree, owners):

@@ -18,7 +18,7 @@ scenario ?= default
 # The tests wait for hosts as often as they compute. Those of a file share their hosts, so they stay together.
 BESIDE := --numprocesses=2 --dist=loadfile
 
-.PHONY: help venv demo demo-down test test-all servers matrix checks lint unit molecule bench bench-serving bench-hosts bench-log docs terminal build clean testbed-ready
+.PHONY: help venv demo demo-down test test-all servers matrix checks lint lint-and-testbed unit molecule bench bench-serving bench-hosts bench-log docs terminal build clean testbed-ready
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,12 +57,16 @@ demo-down: ## remove the demo: its host, its network, its key, its inventory
 
 # ---- tests
 
-test: lint testbed-ready ## lint, unit tests, and those scenarios that say the most (a few minutes)
+test: lint-and-testbed ## lint, unit tests, and those scenarios that say the most (half an hour)
 	@$(BIN)/pytest $(BESIDE) -m 'not full'
 
-test-all: lint checks docs testbed-ready ## all of it: every scenario, on each Debian release, and the documentation as a site
+test-all: lint-and-testbed checks docs ## all of it: every scenario, on each Debian release, and the documentation as a site
 	@$(PYTHON) testbed/testbed image trixie --warm
 	@$(BIN)/pytest
+
+# Most of lint computes on one core, most of the testbed waits for downloads.
+lint-and-testbed: .venv/dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint testbed-ready
 
 servers: testbed-ready ## try every app server on each Debian release, and write the table of docs/servers.md (half an hour)
 	@$(PYTHON) testbed/testbed image trixie --warm
@@ -76,14 +80,20 @@ matrix: testbed-ready ## try each ansible-core on each Python with each Debian r
 	@$(BIN)/pytest tests/integration/test_matrix.py
 	@$(BIN)/python tests/integration/matrix_table.py
 
-lint: .venv/dev ## yamllint, ruff, mypy, ansible-lint, changelog, workflow
-	@echo "lint: yamllint";     $(BIN)/yamllint --strict .
-	@echo "lint: ruff";         $(BIN)/ruff check --quiet --output-format=concise
-	@echo "lint: mypy";         $(BIN)/mypy --no-error-summary
-	@echo "lint: mypy testbed"; $(BIN)/mypy --no-error-summary --python-version 3.11 testbed/*.py
-	@echo "lint: ansible-lint"; $(BIN)/ansible-lint -q --strict
-	@echo "lint: changelog";    $(BIN)/antsibull-changelog lint
-	@echo "lint: workflow";     $(BIN)/zizmor --quiet --offline --pedantic .github/workflows
+LINTERS := yamllint ruff mypy ansible-lint changelog workflow
+
+lint: $(LINTERS:%=lint-%) ## yamllint, ruff, mypy, ansible-lint, changelog, workflow
+
+$(LINTERS:%=lint-%): lint-%: .venv/dev
+	@echo "lint: $*"
+	@$(LINT_$*)
+
+LINT_yamllint     = $(BIN)/yamllint --strict .
+LINT_ruff         = $(BIN)/ruff check --quiet --output-format=concise
+LINT_mypy         = $(BIN)/mypy --no-error-summary; $(BIN)/mypy --no-error-summary --python-version 3.11 testbed/*.py
+LINT_ansible-lint = $(BIN)/ansible-lint -q --strict
+LINT_changelog    = $(BIN)/antsibull-changelog lint
+LINT_workflow     = $(BIN)/zizmor --quiet --offline --pedantic .github/workflows
 
 checks: .venv/dev ## what a published collection has to pass: antsibull-docs, galaxy-importer, ansible-test sanity [core=2.21|none]
 	@$(PYTHON) testbed/testbed setup shellcheck

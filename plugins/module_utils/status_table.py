@@ -26,7 +26,7 @@ def lines(
 ) -> list[str]:
     """The whole page: an overview, each host, and what has to be looked at.
 
-    :param hosts: what site_status returned, or why it could not
+    :param hosts: what site_status_info returned, or why it could not
     :param left_out: hosts of the inventory that are none of the site's
     """
     told = [

@@ -128,7 +128,7 @@ def _truth(value: Any) -> bool:
 def problems(hosts: Mapping[str, Mapping[str, Any]], limits: Limits, everywhere: bool) -> list[str]:
     """What has to be looked at, each with its host in front.
 
-    :param hosts: what site_status returned, or why it could not
+    :param hosts: what site_status_info returned, or why it could not
     :param everywhere: whether each of the hosts is to have the site
     """
     found = [f"{host}: {problem}" for host, one in hosts.items() for problem in _of_host(one, limits, everywhere)]

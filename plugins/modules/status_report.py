@@ -9,8 +9,8 @@ module: status_report
 short_description: Shows how a site fares on all of its hosts
 version_added: 1.0.0
 description:
-  - Prints what M(switchyard.django.site_status) returned of each host as a table, writes it as JSON and as a page of
-    HTML where that is asked for, and says what has to be looked at.
+  - Prints what M(switchyard.django.site_status_info) returned of each host as a table, writes it as JSON and as a
+    page of HTML where that is asked for, and says what has to be looked at.
   - Runs on the controller alone. Fails where no host could be asked, and where none has such a site.
 extends_documentation_fragment:
   - switchyard.django.attributes
@@ -20,7 +20,7 @@ options:
     type: str
     required: true
   hosts:
-    description: What M(switchyard.django.site_status) returned, by host, or how it failed there.
+    description: What M(switchyard.django.site_status_info) returned, by host, or how it failed there.
     type: dict
     required: true
   everywhere:
@@ -57,7 +57,7 @@ author: switchyard.django contributors (@switchyard)
 
 EXAMPLES = r"""
 - name: How the site is
-  switchyard.django.site_status:
+  switchyard.django.site_status_info:
     site: shop
   register: status
 

@@ -23,7 +23,7 @@ OPERATIONS = {"rollback": "rollback", "recovery": "rollback", "return": "rollbac
 def render(told: Mapping[str, Any], template: Path) -> str:
     """The page as one text of HTML.
 
-    :param told: `site`, `hosts` as site_status returned them, and `problems`
+    :param told: `site`, `hosts` as site_status_info returned them, and `problems`
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -57,7 +57,7 @@ class Chart:
 def charts(hosts: Hosts) -> list[Chart]:
     """The charts of all hosts, each of which has a colour of its own; those without any value are left out.
 
-    :param hosts: what site_status returned, by host
+    :param hosts: what site_status_info returned, by host
     """
     wanted = [
         Chart("requests", "Requests per second", _of_log(hosts, lambda slot, seconds: slot["requests"] / seconds)),

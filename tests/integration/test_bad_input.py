@@ -163,6 +163,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 # What the unit tests of the judgement show as well, as the others of its kind.
 ALIKE = {
+    "name with a space",
+    "name with a quote",
+    "domain with a space",
+    "domain with a quote",
     "request time of nothing",
     "a stop that cuts off",
     "bind of every address",

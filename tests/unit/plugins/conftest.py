@@ -63,7 +63,7 @@ NOW = 1_790_000_000.0
 
 @pytest.fixture
 def host_status():
-    """Makes what site_status returns of a host that is well; the parts that are given take the place of its own."""
+    """Makes what site_status_info returns of a host that is well; parts that are given take the place of its own."""
 
     def make(release="3f9c2a7d41b8", **changes):
         figures = {"requests": 100, "statuses": {"200": 100}, "server_errors": 0, "rate_502": 0.0, "rate_504": 0.0}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: site_status
+module: site_status_info
 short_description: Says how a site fares on a host
 version_added: 1.0.0
 description:
@@ -41,7 +41,7 @@ author: switchyard.django contributors (@switchyard)
 
 EXAMPLES = r"""
 - name: How the site is
-  switchyard.django.site_status:
+  switchyard.django.site_status_info:
     site: shop
   register: status
 

@@ -23,7 +23,7 @@ from runs import ROOT, TESTBED, Trouble, say
 BENCH = ROOT / "bench"
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
-import load  # noqa: E402, F401
+import load  # noqa: E402, F401  # pylint: disable=unused-import
 from controller import Host  # noqa: E402
 
 SITE = "depot"

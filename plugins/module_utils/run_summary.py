@@ -287,7 +287,7 @@ def failed(run: Run, failures: list[Failure]) -> list[str]:
         lines += row("wanted", described(run, run.release))
     lines += row("migrations", _left(run))
     lines += row("seconds", seconds(run))
-    return lines + row("next", "mend what the message above names, and run the same command again")
+    return lines + row("next", "do what the message above says, and run again")
 
 
 def _failed_hosts(run: Run, failures: list[Failure]) -> str:

@@ -311,7 +311,7 @@ def test_a_failed_gate():
         "migrations    cargo.0002 applied, and still there",
         "seconds       111, of which 12 to prepare, 8 to build and check, 2 to migrate, 89 at the gate, where",
         "              it failed",
-        "next          mend what the message above names, and run the same command again",
+        "next          do what the message above says, and run again",
     ]
 
 

@@ -88,8 +88,13 @@ def target_of(layout: Layout, manifest: Mapping[str, Any]) -> Target:
 
 
 def limits_of(successes: int, deadline: float) -> Limits:
-    """How long an instance has. An answer that no waiting mends, such as 404, ends it early."""
-    return Limits(successes=successes, interval=0.05, deadline=deadline, patience=PATIENCE)
+    """How long an instance has. An answer that no waiting mends, such as 404, ends it early.
+
+    Most instances answer within a second or two. One that doesn't is asked less and less often: a health page that
+    fails may write something each time.
+    """
+    pauses = {"interval": 0.05, "backoff": 1.05, "max_interval": 1.0}
+    return Limits(successes=successes, deadline=deadline, patience=PATIENCE, **pauses)
 
 
 def ask(

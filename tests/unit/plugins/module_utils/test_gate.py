@@ -92,3 +92,11 @@ def test_who_passes_is_told_with_what_was_asked(monkeypatch: pytest.MonkeyPatch)
     asked = {"host": "shop.example.org", "scheme": "http", "health_path": "/health/", "websocket_path": "/ws/"}
     found = gate.admit(Layout("shop"), ID, {"id": ID, "gate": asked}, gate.limits_of(4, 60))
     assert found.probed == {"path": "/health/", "times": 4, "websocket": "/ws/"}
+
+
+def test_who_answers_soon_is_asked_often_and_who_fails_for_long_is_not() -> None:
+    limits, asked_at = gate.limits_of(3, 60), [0.0]
+    while asked_at[-1] < 60:
+        asked_at.append(asked_at[-1] + limits.pause(len(asked_at)))
+    assert sum(at < 1 for at in asked_at) >= 10
+    assert len(asked_at) < 120

@@ -163,6 +163,7 @@ def renew(layout: Layout, token: str, ahead: float = 0, shorten: bool = True) ->
 
 def free(layout: Layout, token: str) -> bool:
     """Let the next run in; say whether the lease was this run's."""
+    _end_signs(token)
     with disk.locked(_lock_file(layout)):
         held = read(layout)
         if held is None or held.token != token:
@@ -173,6 +174,7 @@ def free(layout: Layout, token: str) -> bool:
 
 def dissolve(layout: Layout, token: str) -> bool:
     """Free the lease of a site that is no more, with all that lies beside it; say whether it was this run's."""
+    _end_signs(token)
     with disk.locked(_lock_file(layout)):
         held = read(layout)
         if held and held.token != token:
@@ -183,14 +185,17 @@ def dissolve(layout: Layout, token: str) -> bool:
     return held is not None
 
 
-def keep(layout: Layout, token: str, fail: Callable[..., Any]) -> Callable[[], None]:
-    """Give signs of life for as long as this process runs; without a token there is nothing to keep.
+# What gives signs of life in this process, by the token of its lease.
+_SIGNS: dict[str, tuple[threading.Event, threading.Thread]] = {}
+
+
+def keep(layout: Layout, token: str, fail: Callable[..., Any]) -> None:
+    """Give signs of life until this process frees the lease or ends; without a token there is nothing to keep.
 
     :param fail: called with `msg` where the lease is another's by now
-    :return: what ends them before
     """
     if not token:
-        return lambda: None
+        return
     try:
         renew(layout, token)
     except LostError as problem:
@@ -198,12 +203,15 @@ def keep(layout: Layout, token: str, fail: Callable[..., Any]) -> Callable[[], N
     over = threading.Event()
     thread = threading.Thread(target=_renew_until, args=(over, layout, token, fail), daemon=True)
     thread.start()
+    _SIGNS[token] = over, thread
 
-    def end() -> None:
+
+def _end_signs(token: str) -> None:
+    """Give none from here on: one that came after the lease is freed would find it lost, and end the process."""
+    if token in _SIGNS:
+        over, thread = _SIGNS.pop(token)
         over.set()
         thread.join()
-
-    return end
 
 
 def _renew_until(over: threading.Event, layout: Layout, token: str, fail: Callable[..., Any]) -> None:

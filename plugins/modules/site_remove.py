@@ -79,7 +79,7 @@ def main() -> None:
         layout = Layout(module.params["site"])
     except ValueError as problem:
         module.fail_json(msg=str(problem))
-    end_lease = lease.keep(layout, module.params["lease"], module.fail_json)
+    lease.keep(layout, module.params["lease"], module.fail_json)
     try:
         result = remove(layout, module.params["data"], module.params["lease"], module.check_mode)
     except (
@@ -88,7 +88,6 @@ def main() -> None:
     ) as problem:
         told = " It is half removed; run this again, which ends it." if state.is_half_removed(layout) else ""
         module.fail_json(msg=f"{layout.site}: {problem}{told}")
-    end_lease()
     # Also where the run before, for which this one waited, has removed the site.
     done = not module.check_mode and (result["changed"] or module.params["lease"])
     freed = bool(done) and lease.dissolve(layout, module.params["lease"])

@@ -121,12 +121,18 @@ def all_done_once(host: Host, first: int) -> set[str]:
 
 
 def done_over(host: Host, playbook: str, first: int) -> set[str]:
-    """Send the tasks a moment before the cutover of a run, while its instance passes the gate; see each done once."""
+    """Send the tasks a moment before the cutover of a run; see each done once.
+
+    A rollback is over in seconds, for which the tasks take longer. A deploy is not: its instance is waited for.
+    """
     until(lambda: len(instances(host)) == 1, 60, lambda: instances(host))
+    if playbook == "rollback.yml":
+        send(host, first)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         run = pool.submit(host.play, playbook)
-        until(lambda: len(instances(host)) == 2 or run.done(), 240, lambda: "no new instance")
-        send(host, first)
+        if playbook != "rollback.yml":
+            until(lambda: len(instances(host)) == 2 or run.done(), 240, lambda: "no new instance")
+            send(host, first)
         succeeded(run.result())
     return all_done_once(host, first)
 

@@ -408,21 +408,18 @@ def test_what_the_controller_asks_for_travels_with_the_claim(layout, begin):
     assert begin(wanted("carol", silence=60, wait=0, instead_of="bob")) == {"lease": "carol"}
 
 
-def test_signs_of_life_end_when_they_are_ended_and_the_process_goes_on(layout, at_work, tmp_path):
+@pytest.mark.parametrize("let_go", [lease.free, lease.dissolve])
+def test_who_lets_the_next_run_in_gives_no_more_signs_of_life_and_goes_on(layout, at_work, monkeypatch, let_go):
+    monkeypatch.setattr(lease, "RENEWED_EVERY", 0.01)
+
     def work():
-        end = lease.keep(layout, "ann", lambda msg: os._exit(7))
-        end()
-        lease.dissolve(layout, "ann")
+        lease.keep(layout, "ann", lambda msg: os._exit(7))
+        assert let_go(layout, "ann")
         time.sleep(0.3)
         os._exit(0)
 
     lease.take(layout, wanted("ann"))
     assert at_work(work).ends() == 0
-    assert not layout.run.exists()
-
-
-def test_without_a_token_there_is_nothing_to_end(layout):
-    lease.keep(layout, "", os._exit)()
     assert lease.read(layout) is None
 
 

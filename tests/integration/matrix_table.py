@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pythons import SUPPORTED
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
+
+from pythons import SUPPORTED  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/matrix.md"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action of all modules that a link in this folder names; documented in plugins/modules/host_call.py.
+"""The action of those modules to which meta/runtime.yml gives it; documented in plugins/modules/host_call.py.
 
 Those that run on hosts which no deploy has prepared have none, and travel as any module does.
 """

@@ -373,6 +373,17 @@ def test_every_action_has_a_module_that_documents_it(action):
     assert (ROOT / "plugins/modules" / action.name).exists()
 
 
+def test_every_module_starts_from_the_host_but_those_for_one_that_no_deploy_has_prepared():
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    own = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
+    routed = read(ROOT / "meta/runtime.yml")["plugin_routing"]["modules"]
+    assert all(how == {"action_plugin": "switchyard.django.host_call"} for how in routed.values())
+    of_themselves = {"env_file", "health_probe", "release_info", "service_diagnosis_info"}
+    first = {"host_files", "host_uv", "site_remove", "site_restore"}
+    elsewhere = {"data_host", "haproxy_config", "haproxy_servers"}
+    assert sorted([*own, *routed, *of_themselves, *first, *elsewhere]) == sorted(modules)
+
+
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 

@@ -84,8 +84,13 @@ def line(text: Any, longest: int = 300) -> str:
 
 def why_silent(answer: Mapping[str, Any]) -> str:
     """Why a host has not said how it is: what ssh says, without what Ansible says before it."""
-    said = _BEFORE_SSH.sub("", str(answer.get("msg") or "no answer"))
-    return f"{'not reached' if answer.get('unreachable') else 'not read'}: {line(said)}"
+    said = ssh(str(answer.get("msg") or "no answer"))
+    return f"{'not reached' if answer.get('unreachable') else 'not read'}: {said}"
+
+
+def ssh(said: str) -> str:
+    """What ssh says, without what Ansible says before it."""
+    return line(_BEFORE_SSH.sub("", said))
 
 
 def kept(text: str) -> str:

@@ -12,20 +12,26 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import secrets
+import shlex
 import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
-from ansible_collections.switchyard.django.plugins.module_utils import lease
+from ansible_collections.switchyard.django.plugins.module_utils import lease, words
 from ansible_collections.switchyard.django.plugins.plugin_utils.library import LibraryActionModule
 
 SILENCE_IN_COMPANY = 900
+# What ssh says where it did not get in. Else the connection broke, and nobody knows how far the module has come.
+NEVER_THERE = re.compile(
+    "ssh: connect to host|Could not resolve|Permission denied|verification failed|Connection closed by|banner exchange"
+)
 # The arguments that are the action's own.
 OWN = ("lock_wait", "purpose", "together")
 
@@ -38,14 +44,14 @@ class ClaimingActionModule(LibraryActionModule):
         together = boolean(self._task.args.get("together", False))
         wait = self._task.args.get("lock_wait", 0)
         if self._play_context.check_mode:  # which changes nothing, so it is in nobody's way
-            return {**result, **self._execute_module(module_args={**self._task.args, "claim": {}}, task_vars=task_vars)}
+            return {**result, **self._call({**self._task.args, "claim": {}}, task_vars)}
         claim = {
             "token": secrets.token_hex(8),
             "by": by(),
             "purpose": self._task.args.get("purpose", "a run"),
             "process": process(),
             # A host has nothing to do while another of the site is at work: it hears of the run when that one is done.
-            "silence": lease.SILENCE if len(task_vars["ansible_play_hosts"]) == 1 else SILENCE_IN_COMPANY,
+            "silence": lease.SILENCE if _is_alone(task_vars) else SILENCE_IN_COMPANY,
         }
         answer = self._ask(claim, task_vars)
         if held := answer.get("held"):
@@ -66,7 +72,40 @@ class ClaimingActionModule(LibraryActionModule):
 
     def _ask(self, claim: Mapping[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         arguments = {name: value for name, value in self._task.args.items() if name not in OWN}
-        return self._execute_module(module_args={**arguments, "claim": dict(claim)}, task_vars=task_vars)
+        return self._call({**arguments, "claim": dict(claim)}, task_vars)
+
+    def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module, as the first one that goes to a host.
+
+        Ansible skips rescue and always of a host that can't be reached. Others of the site say in its place what that
+        means; where it has none, this is a failure like any other, so that the run ends with its summary.
+        """
+        try:
+            return self._execute_module(module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure as problem:
+            if not (_is_alone(task_vars) and self._connection.transport == "ssh" and NEVER_THERE.search(str(problem))):
+                raise
+            ways = map(self._connection.get_option, ("host", "port", "remote_user", "private_key_file"))
+            raise AnsibleActionFail(unreached(task_vars["inventory_hostname"], str(problem), *ways)) from None
+
+
+def _is_alone(task_vars: Mapping[str, Any]) -> bool:
+    return len(task_vars["ansible_play_hosts"]) == 1
+
+
+def unreached(name: str, said: str, host: str, port: int | None, user: str | None, key: str | None) -> str:
+    """Why the only host of a run can't be reached, and the way out; what a summary needs is in the first line.
+
+    :param said: the error of the connection
+    :param host: its address, as Ansible gives it to ssh with the port, the user and the key
+    """
+    command = ["ssh", *(["-p", str(port)] if port else []), *(["-i", key] if key else [])]
+    by_hand = shlex.join([*command, f"{user}@{host}" if user else host])
+    return (
+        f"{name} can't be reached: {words.ssh(said).rstrip('.')}. Try it by hand: {by_hand}\n"
+        "Where ssh needs something else to get there, say it in the inventory: ansible_host, ansible_user, "
+        "ansible_port, ansible_ssh_private_key_file. Nothing was changed."
+    )
 
 
 def by() -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -219,6 +220,16 @@ def test_no_requirements_at_all(host: Host, untouched: str, tmp_path: Path) -> N
         ["requirements.txt", "uv.lock", "site_requirements"],
         site_source=without("requirements.*", tmp_path),
     )
+
+
+@pytest.mark.parametrize(("playbook", "noun"), [("site.yml", "deploy"), ("rollback.yml", "rollback")])
+def test_the_only_host_can_not_be_reached(host: Host, playbook: str, noun: str) -> None:
+    run = host.play(playbook, ansible_port=9)
+    assert run.rc != 0
+    summary = run.output.partition('"summary": [')[2]
+    assert f"liveboard: the {noun} failed: web1 can't be reached: ssh: connect to host" in summary, run.output
+    assert re.search(rf"Try it by hand: ssh -p 9 -i \S+ root@{host.address}\n", run.output), run.output
+    assert "UNREACHABLE" not in run.output
 
 
 def refused(host: Host, untouched: str, words: list[str], **variables: Any) -> None:

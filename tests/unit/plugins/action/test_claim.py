@@ -8,7 +8,7 @@ import subprocess
 from unittest import mock
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.switchyard.django.plugins.action import release_rollback, site_state
 from ansible_collections.switchyard.django.plugins.module_utils import lease
@@ -24,7 +24,7 @@ def ask(run, monkeypatch):
     said = []
     monkeypatch.setattr(claim.Display, "display", lambda self, message, *_how, **_more: said.append(message))
 
-    def ask(*answers, hosts=1, check_mode=False, action=site_state.ActionModule, **arguments):
+    def ask(*answers, hosts=1, check_mode=False, action=site_state.ActionModule, connection=None, **arguments):
         module = mock.MagicMock(side_effect=answers)
         names = [f"web{number}" for number in range(hosts)]
 
@@ -33,7 +33,8 @@ def ask(run, monkeypatch):
                 self._play_context.check_mode = check_mode
                 return super().run(tmp, {"ansible_play_hosts": names, "inventory_hostname": "web0"})
 
-        result = run(Action, {**ARGUMENTS, **arguments}, check_mode=check_mode, _execute_module=module)
+        changes = {"_execute_module": module, **({"_connection": connection} if connection else {})}
+        result = run(Action, {**ARGUMENTS, **arguments}, check_mode=check_mode, **changes)
         return result, [call.kwargs["module_args"] for call in module.call_args_list]
 
     ask.said = said
@@ -167,3 +168,54 @@ def test_a_dead_run_is_taken_over_from_on_all_hosts_at_once(ask):
     result, (_first, second) = ask(held(**{**claim.process(), "pid": gone()}), {"lease": "x"}, together=True)
     assert result["lease"] == "x"
     assert second["claim"]["instead_of"] == "t1"
+
+
+# --- a host that can't be reached ------------------------------------------------------------------------------------
+
+REFUSED = (
+    'Data could not be sent to remote host "10.0.0.9". Make sure this host can be reached over ssh: '
+    "ssh: connect to host 10.0.0.9 port 22: Connection refused"
+)
+BROKEN = "Failed to connect to the host via ssh: Timeout, server 10.0.0.9 not responding."
+WAYS = {"host": "10.0.0.9", "port": 2222, "remote_user": "ann", "private_key_file": None}
+
+
+@pytest.fixture
+def connection():
+    return mock.MagicMock(transport="ssh", get_option=WAYS.get)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_only_host_fails_with_the_way_out_where_it_can_not_be_reached(ask, connection, check_mode):
+    with pytest.raises(AnsibleActionFail) as caught:
+        ask(AnsibleConnectionFailure(REFUSED), check_mode=check_mode, connection=connection)
+    assert str(caught.value) == (
+        "web0 can't be reached: ssh: connect to host 10.0.0.9 port 22: Connection refused. "
+        "Try it by hand: ssh -p 2222 ann@10.0.0.9\n"
+        "Where ssh needs something else to get there, say it in the inventory: ansible_host, ansible_user, "
+        "ansible_port, ansible_ssh_private_key_file. Nothing was changed."
+    )
+
+
+def test_one_of_several_hosts_is_left_to_ansible_and_to_the_others(ask, connection):
+    with pytest.raises(AnsibleConnectionFailure):
+        ask(AnsibleConnectionFailure(REFUSED), hosts=2, connection=connection)
+
+
+def test_of_a_connection_that_broke_nobody_says_that_nothing_was_changed(ask, connection):
+    with pytest.raises(AnsibleConnectionFailure):
+        ask(AnsibleConnectionFailure(BROKEN), connection=connection)
+
+
+def test_a_connection_that_is_not_sshs_is_left_to_ansible(ask, connection):
+    connection.transport = "podman"
+    with pytest.raises(AnsibleConnectionFailure):
+        ask(AnsibleConnectionFailure(REFUSED), connection=connection)
+
+
+def test_the_command_has_what_ssh_is_told_and_no_more():
+    def command(*ways):
+        return claim.unreached("web1", REFUSED, *ways).splitlines()[0].partition("by hand: ")[2]
+
+    assert command("web1", None, None, None) == "ssh web1"
+    assert command("web1", 22, "root", "/home/ann/a key") == "ssh -p 22 -i '/home/ann/a key' root@web1"

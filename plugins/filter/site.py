@@ -108,7 +108,6 @@ class FilterModule:
             "sandbox_directives": of("sandbox", "directives"),
             "sandbox_problems": of("sandbox", "problems"),
             "site_folders": site_folders,
-            "members_problem": of("fleet", "members_problem"),
             "number_problems": of("bounds", "problems"),
             "sizing_problems": of("sizing", "rule_problems"),
             "some": of("listing", "some"),

@@ -222,6 +222,17 @@ def test_no_requirements_at_all(host: Host, untouched: str, tmp_path: Path) -> N
     )
 
 
+def test_what_is_required_and_mistyped(host: Host, untouched: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("site_package", "site_domains"):
+        monkeypatch.delitem(GOOD, name)
+    words = [
+        "site_package is not set. ",
+        "for example site_package: shop. site_pakage is set: is that meant?",
+        "site_domains is not set. ",
+    ]
+    refused(host, untouched, words, site_pakage="liveboard")
+
+
 @pytest.mark.parametrize(("playbook", "noun"), [("site.yml", "deploy"), ("rollback.yml", "rollback")])
 def test_the_only_host_can_not_be_reached(host: Host, playbook: str, noun: str) -> None:
     run = host.play(playbook, ansible_port=9)

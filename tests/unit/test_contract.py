@@ -132,6 +132,16 @@ def test_every_public_variable_that_is_used_is_documented(path):
     assert sorted(set(found) - known_variables() - modules - OF_THE_PLAYBOOKS) == []
 
 
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("playbooks/*.yml")} - {ROOT / "playbooks/advise.yml"}), ids=relative
+)
+def test_every_playbook_judges_first_what_it_is_told(path):
+    first = read(path)[-1]["tasks"][0]
+    if "ansible.builtin.import_tasks" in first:
+        first = read(path.parent / first["ansible.builtin.import_tasks"])[0]
+    assert "switchyard.django.run_variables" in first
+
+
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 

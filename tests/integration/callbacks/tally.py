@@ -29,6 +29,7 @@ LOCAL = {
     "validate_argument_spec",
     "release_plan",
     "run_summary",
+    "run_variables",
     "site_plan",
 }
 

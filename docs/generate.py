@@ -41,7 +41,8 @@ HEAD = f"""\
 Made from `roles/*/meta/argument_specs.yml` by `{WAY_OUT}`; a change here is lost.
 
 Set them in the inventory. `site_name`, `site_source`, `site_package` and `site_domains` have to be there; everything
-else has a default. A rollback needs `site_name` alone.
+else has a default. A rollback needs `site_name` alone. A run warns of a name that begins like one of these, is none of
+them, and is nearly one.
 """
 
 ROLE = """

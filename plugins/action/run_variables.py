@@ -45,4 +45,5 @@ class ActionModule(ActionBase):
         needs = [name for name in given["needs"] if name not in of_the_play]
         if problems := run_variables.missing(needs, hosts, known):
             raise AnsibleActionFail("\n".join(problems))
-        return result
+        names = {name for one in hosts.values() for name in one}
+        return {**result, "warnings": run_variables.mistyped(names, known)}

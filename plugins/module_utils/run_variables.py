@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the switchyard.django contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is told before it asks a host: what it lacks, and what may have been meant."""
+"""What a run is told before it asks a host: what it lacks, and what somebody has mistyped."""
 
 from __future__ import annotations
 
@@ -46,6 +46,22 @@ def missing(needs: Iterable[str], hosts: Mapping[str, Collection[str]], known: C
             meant = f" {near} is set: is that meant?" if (near := _nearest(name, others)) else ""
             said.append(f"{name} is not set{where}. {meaning}, for example {name}: {value}.{meant}")
     return [*said, "Set it in the inventory, or with -e. Nothing was changed."] if said else []
+
+
+def mistyped(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Which variables nothing reads, though their names are nearly those of some that are read.
+
+    A project may have variables of its own that begin as ours do, so that only what is near one of ours is told.
+    """
+    said = []
+    for name in sorted(set(names) - set(known)):
+        prefix, _underscore, rest = name.partition("_")
+        alike = {one.partition("_")[2]: one for one in known if one.startswith(f"{prefix}_")}
+        if near := _nearest(rest, alike):
+            said.append(
+                f"{name} is no variable of switchyard.django, and nothing of it reads it. Is {alike[near]} meant?"
+            )
+    return said
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

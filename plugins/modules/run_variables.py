@@ -6,11 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_variables
-short_description: Says at the beginning of a run which variables it lacks
+short_description: Says at the beginning of a run which variables it lacks, and which are mistyped
 version_added: 1.0.0
 description:
   - Runs on the controller alone, once for all hosts of the run.
   - Fails where no host is the site's, and where a variable is not set.
+  - Warns of a variable that no role reads, and whose name is nearly that of one that is read.
 extends_documentation_fragment:
   - switchyard.django.attributes.controller
   - switchyard.django.attributes

@@ -233,6 +233,21 @@ def test_what_is_required_and_mistyped(host: Host, untouched: str, monkeypatch: 
     refused(host, untouched, words, site_pakage="liveboard")
 
 
+def test_what_nothing_reads_is_warned_of_once(host: Host) -> None:
+    run = host.play("playbooks/status.yml", site_helth_path="/", asgi_sever="uvicorn", site_motto="own")
+    assert run.output.count("site_helth_path is no variable of switchyard.django") == 1, run.output
+    assert run.output.count("[WARNING]") == 2, run.output
+
+
+@pytest.mark.parametrize("inventory", sorted(ROOT.glob("examples/*/hosts.yml")), ids=lambda path: path.parent.name)
+def test_the_examples_have_no_variable_that_nothing_reads(host: Host, inventory: Path) -> None:
+    run = host.play(
+        "site.yml", "-i", str(inventory), "-e", "site_group=all", "--limit", "!web1", site_source="/no/such"
+    )
+    assert "site_source '/no/such'" in run.output
+    assert "[WARNING]" not in run.output
+
+
 @pytest.mark.parametrize(("playbook", "noun"), [("site.yml", "deploy"), ("rollback.yml", "rollback")])
 def test_the_only_host_can_not_be_reached(host: Host, playbook: str, noun: str) -> None:
     run = host.play(playbook, ansible_port=9)

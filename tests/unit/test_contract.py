@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.switchyard.django.plugins.module_utils import release
+from ansible_collections.switchyard.django.plugins.module_utils import release, run_variables
 from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,9 +132,11 @@ def test_every_public_variable_that_is_used_is_documented(path):
     assert sorted(set(found) - known_variables() - modules - OF_THE_PLAYBOOKS) == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted({*ROOT.glob("playbooks/*.yml")} - {ROOT / "playbooks/advise.yml"}), ids=relative
-)
+def test_what_the_playbooks_name_themselves_is_not_taken_for_mistyped():
+    assert run_variables.mistyped(OF_THE_PLAYBOOKS, known_variables()) == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/*.yml")), ids=relative)
 def test_every_playbook_judges_first_what_it_is_told(path):
     first = read(path)[-1]["tasks"][0]
     if "ansible.builtin.import_tasks" in first:

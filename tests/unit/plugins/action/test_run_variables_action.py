@@ -42,7 +42,7 @@ def refused(judge, *arguments, **how):
 
 
 def test_a_run_that_has_all_passes_without_a_word(judge):
-    assert judge({"web1": SET}, members=["web1"], needs=list(SET)) == {}
+    assert judge({"web1": SET}, members=["web1"], needs=list(SET))["warnings"] == []
 
 
 def test_what_is_missing_is_asked_of_the_hosts_of_the_site_alone(judge):
@@ -64,3 +64,9 @@ def test_the_hosts_that_count_may_be_others_than_those_of_the_run(judge):
 def test_a_run_without_a_host_of_the_site_is_refused_first(judge):
     said = refused(judge, {"web1": {"site_name": "shop"}}, members=["web2"], needs=["site_source"])
     assert said == "--limit leaves none of the hosts of shop, which are web2. Nothing was changed."
+
+
+def test_what_is_mistyped_on_several_hosts_is_told_once(judge):
+    hosts = {name: {**SET, "site_helth_path": "/"} for name in ("web1", "web2")}
+    (said,) = judge(hosts, members=list(hosts))["warnings"]
+    assert said.startswith("site_helth_path is no variable of switchyard.django")

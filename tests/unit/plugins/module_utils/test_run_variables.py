@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from ansible_collections.switchyard.django.plugins.module_utils import run_variables
 
@@ -58,3 +59,29 @@ def test_hosts_that_lack_it_are_named_where_others_have_it():
 def test_a_variable_that_is_read_is_not_meant_for_another():
     (said, _end) = run_variables.missing(["site_package"], {"web1": ["site_packages"]}, KNOWN)
     assert "is that meant" not in said
+
+
+# --- what is mistyped ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("site_helth_path", "site_health_path"),
+        ("site_domain", "site_domains"),
+        ("asgi_sever", "asgi_server"),
+        ("cutover_drian", "cutover_drain"),
+        ("serve_mod", "serve_mode"),
+    ],
+)
+def test_a_name_that_is_nearly_one_of_ours_is_told(name, meant):
+    (said,) = run_variables.mistyped(["site_name", name], KNOWN)
+    assert said == f"{name} is no variable of switchyard.django, and nothing of it reads it. Is {meant} meant?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["redis_host", "nginx_version", "host_name", "site_url", "release_date", "shop_domains", "ansible_host", "site"],
+)
+def test_a_variable_of_the_projects_own_is_left_alone(name):
+    assert run_variables.mistyped([name, *KNOWN], KNOWN) == []

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.splitter import split_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.switchyard.django.plugins.module_utils import fleet, run_variables
 
@@ -32,6 +34,8 @@ class ActionModule(ActionBase):
         )
         variables = task_vars or {}
         here = variables["inventory_hostname"]
+        if run_variables.LOST in variables:
+            raise AnsibleActionFail("\n".join(run_variables.cut_off(_cut_off() or [""])))
         judged = variables["ansible_play_hosts_all"] if given["hosts"] is None else given["hosts"]
         hosts = {name: variables["hostvars"][name] for name in judged}
         if given["members"] is not None:
@@ -47,3 +51,16 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("\n".join(problems))
         names = {name for one in hosts.values() for name in one}
         return {**result, "warnings": run_variables.mistyped(names, known)}
+
+
+def _cut_off() -> list[str]:
+    """The variables of -e NAME=VALUE that have words behind them which are of none."""
+    found = {}
+    for text in context.CLIARGS.get("extra_vars", ()):
+        name = ""
+        for word in split_args(text) if text[:1] not in "@/[{" else []:
+            if "=" in word:
+                name = word.partition("=")[0]
+            else:
+                found[name] = None
+    return list(found)

@@ -21,6 +21,8 @@ REQUIRED = {
 OPTION = re.compile(r"^      (\w+):", re.MULTILINE)
 # How alike two names are, of 1: what people mistype is above it, and two words that are both meant are below.
 ALIKE = 0.8
+# Where Ansible puts what it can't tell of -e NAME=VALUE.
+LOST = "_raw_params"
 
 
 def options(roles: Path) -> set[str]:
@@ -62,6 +64,20 @@ def mistyped(names: Iterable[str], known: Collection[str]) -> list[str]:
                 f"{name} is no variable of switchyard.django, and nothing of it reads it. Is {alike[near]} meant?"
             )
     return said
+
+
+def cut_off(names: Iterable[str]) -> list[str]:
+    """What is said where Ansible takes a part of a value for none. The value may be secret, and is not shown.
+
+    :param names: the variables whose values are cut off; empty where it stands before all of them
+    """
+    return [
+        f"-e {name}=… is cut off at a space, and Ansible drops the rest. Quote the value for Ansible as well: "
+        f"""-e "{name}='…'", or -e '{{"{name}": "…"}}'. Nothing was changed."""
+        if name
+        else "-e has a word that belongs to no variable; it takes NAME=VALUE. Nothing was changed."
+        for name in names
+    ]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

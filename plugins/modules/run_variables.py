@@ -10,7 +10,8 @@ short_description: Says at the beginning of a run which variables it lacks, and 
 version_added: 1.0.0
 description:
   - Runs on the controller alone, once for all hosts of the run.
-  - Fails where no host is the site's, and where a variable is not set.
+  - Fails where no host is the site's, where a variable is not set, and where a value of C(-e) is cut off at a space
+    because it is not quoted for Ansible.
   - Warns of a variable that no role reads, and whose name is nearly that of one that is read.
 extends_documentation_fragment:
   - switchyard.django.attributes.controller

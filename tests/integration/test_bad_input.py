@@ -248,6 +248,13 @@ def test_the_examples_have_no_variable_that_nothing_reads(host: Host, inventory:
     assert "[WARNING]" not in run.output
 
 
+def test_a_value_that_ansible_cuts_off(host: Host) -> None:
+    run = host.play("playbooks/manage.yml", "-e", "manage_command=migrate goods zero")
+    assert run.rc != 0, run.output
+    assert "-e manage_command=… is cut off at a space" in run.output
+    assert run.remote == []
+
+
 @pytest.mark.parametrize(("playbook", "noun"), [("site.yml", "deploy"), ("rollback.yml", "rollback")])
 def test_the_only_host_can_not_be_reached(host: Host, playbook: str, noun: str) -> None:
     run = host.play(playbook, ansible_port=9)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.context_objects import CLIArgs
 from ansible_collections.switchyard.django.plugins.action import run_variables
 
 SET = {"site_name": "shop", "site_source": "/shop", "site_package": "shop", "site_domains": ["shop.example.org"]}
@@ -16,7 +18,8 @@ def judge(run, monkeypatch):
     """Runs the action for hosts that have these variables; `play` are those of the play."""
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
 
-    def judge(known_of, play=None, **arguments):
+    def judge(known_of, play=None, said=(), **arguments):
+        monkeypatch.setattr(context, "CLIARGS", CLIArgs({"extra_vars": tuple(said)}))
         here = next(iter(known_of))
         known = {
             **known_of[here],
@@ -70,3 +73,15 @@ def test_what_is_mistyped_on_several_hosts_is_told_once(judge):
     hosts = {name: {**SET, "site_helth_path": "/"} for name in ("web1", "web2")}
     (said,) = judge(hosts, members=list(hosts))["warnings"]
     assert said.startswith("site_helth_path is no variable of switchyard.django")
+
+
+def test_a_value_that_is_cut_off_is_refused_and_not_shown(judge):
+    text = "site_source_token=abc hunter2"
+    said = refused(judge, {"web1": {**SET, "_raw_params": "hunter2"}}, said=["a=b", "@file with blanks.yml", text])
+    assert said.startswith("-e site_source_token=… is cut off at a space")
+    assert "a=…" not in said
+    assert "hunter2" not in said
+
+
+def test_what_ansible_puts_there_from_anywhere_else_is_refused_as_well(judge):
+    assert "belongs to no variable" in refused(judge, {"web1": {"_raw_params": "x"}}, said=["@file.yml"])

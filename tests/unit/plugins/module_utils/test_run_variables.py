@@ -85,3 +85,17 @@ def test_a_name_that_is_nearly_one_of_ours_is_told(name, meant):
 )
 def test_a_variable_of_the_projects_own_is_left_alone(name):
     assert run_variables.mistyped([name, *KNOWN], KNOWN) == []
+
+
+# --- what is cut off -------------------------------------------------------------------------------------------------
+
+
+def test_the_quoting_that_is_right_is_told():
+    (said,) = run_variables.cut_off(["manage_command"])
+    assert said.startswith("-e manage_command=… is cut off at a space")
+    assert """-e "manage_command='…'", or -e '{"manage_command": "…"}'""" in said
+
+
+def test_a_word_before_all_variables_is_told_as_what_it_is():
+    (said,) = run_variables.cut_off([""])
+    assert said.startswith("-e has a word that belongs to no variable; it takes NAME=VALUE.")

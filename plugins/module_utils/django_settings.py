@@ -46,6 +46,11 @@ ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", 
 ADVICE_FOR_THE_EDGE = frozenset({"security.W004", "security.W008"})
 PROXY_SSL_HEADER = ["HTTP_X_FORWARDED_PROTO", "https"]
 
+# Django refuses a mailer for development, which startproject sets from 6.1 on. Where no mail server listens, each
+# mail by this one is an error, and none is lost in silence.
+DEVELOPMENT_MAILER = "mail.E001"
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": {"host": "localhost"}}}
+
 
 def judge(
     report: Mapping[str, Any],
@@ -90,6 +95,8 @@ def judge(
         # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
         if check["level"] >= 40:
             verdict.problems.append(" ".join(text.split()))
+            if check["id"] == DEVELOPMENT_MAILER:
+                _mend_mailers(verdict, settings or {})
             continue
         alike[check["id"]] += 1
         if alike[check["id"]] <= ALIKE:
@@ -100,6 +107,17 @@ def judge(
         if number > ALIKE
     ]
     return verdict
+
+
+def _mend_mailers(verdict: Verdict, settings: Mapping[str, Any]) -> None:
+    # An override replaces MAILERS as a whole, and a mailer beside it may have a password: that is never written out.
+    if settings.get("MAILERS") != ["default"]:
+        return
+    verdict.overrides["MAILERS"] = MAILERS
+    verdict.problems[-1] += (
+        " The line below sends by the host's own mail server. OPTIONS name another by host, port, use_tls, username "
+        'and password: {"$env": "EMAIL_PASSWORD"}, with EMAIL_PASSWORD in site_env'
+    )
 
 
 STEPS = {

@@ -273,6 +273,33 @@ def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept
     assert len(verdict.problems + verdict.warnings) == 1
 
 
+# As Django 6.1.3 says it of what its startproject makes.
+DEVELOPMENT_MAILER = {
+    "id": "mail.E001",
+    "level": 40,
+    "message": "Your MAILERS setting uses a development-only email backend in the 'default' entry "
+    "(django.core.mail.backends.console.EmailBackend).",
+    "hint": "Use a production-ready email backend, such as the SMTP backend, otherwise email will not be sent.",
+}
+
+
+def test_a_mailer_for_development_is_a_problem_with_the_line_that_mends_it():
+    verdict = verdict_on({"MAILERS": ["default"]}, checks=[DEVELOPMENT_MAILER])
+    (problem,) = verdict.problems
+    assert problem.startswith("mail.E001: Your MAILERS setting uses a development-only email backend")
+    assert "OPTIONS name another" in problem
+    (mailer,) = verdict.overrides["MAILERS"].values()
+    assert mailer["BACKEND"].endswith(".smtp.EmailBackend")
+    assert mailer["OPTIONS"]["host"], "Django asks for it with the first mail, and no sooner"
+
+
+def test_no_line_is_suggested_that_would_lose_another_mailer():
+    verdict = verdict_on({"MAILERS": ["default", "bulk"]}, checks=[DEVELOPMENT_MAILER])
+    assert len(verdict.problems) == 1
+    assert "the line below" not in verdict.problems[0].lower()
+    assert verdict.overrides == {}
+
+
 # --- http and https --------------------------------------------------------------------------------------------------
 
 
@@ -467,8 +494,11 @@ def test_what_is_suggested_is_accepted_as_a_variable():
             "ALLOWED_HOSTS": [],
             "SECRET_KEY": {"length": 1, "variety": 1, "insecure": False},
             "DATABASES": {"default": {"engine": SQLITE, "name": ""}},
-        }
+            "MAILERS": ["default"],
+        },
+        checks=[DEVELOPMENT_MAILER],
     )
+    assert len(verdict.overrides) == len(verdict.problems) == 5
     assert settings_overlay.problems(pasted(refusal(verdict, {}))["site_settings_overrides"]) == []
 
 

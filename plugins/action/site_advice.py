@@ -16,6 +16,8 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     advice_text,
     output_file,
     project_files,
+    settings_needs,
+    settings_overlay,
     source,
 )
 from ansible_collections.switchyard.django.plugins.plugin_utils import controller
@@ -35,12 +37,16 @@ class ActionModule(ActionBase):
                 "site_package": {"type": "str", "default": ""},
                 "site_settings": {"type": "str", "default": ""},
                 "site_domains": {"type": "list", "elements": "str", "default": []},
+                "site_settings_overrides": {"type": "dict", "default": {}},
+                "site_env": {"type": "list", "elements": "str", "default": []},
+                "scheme": {"type": "str", "choices": ["http", "https"], "default": "https"},
                 "json": {"type": "str", "default": ""},
             }
         )
-        refused = output_file.problem("advise_json", variables["json"], "advice.json")
+        refused = settings_overlay.problems(variables["site_settings_overrides"])
+        refused += filter(None, [output_file.problem("advise_json", variables["json"], "advice.json")])
         if refused:
-            raise AnsibleActionFail(refused)
+            raise AnsibleActionFail("\n".join(refused))
         try:
             found = controller.resolve(variables)
             is_folder = found.origin == "folder"  # which a bare repository is not
@@ -48,7 +54,13 @@ class ActionModule(ActionBase):
             files = project_files.read(found.archive, variables["site_package"], variables["site_settings"], folder)
         except (source.SourceError, project_files.ProjectError) as problem:
             raise AnsibleActionFail(str(problem)) from None
-        advised = advice.advise(files, variables["site_settings"], variables["site_domains"])
+        site = settings_needs.Site(
+            variables["site_domains"],
+            variables["site_settings_overrides"],
+            variables["site_env"],
+            variables["scheme"],
+        )
+        advised = advice.advise(files, variables["site_settings"], site)
         told = {
             "origin": source.without_credentials(variables["site_source"]),
             "commit": found.commit,

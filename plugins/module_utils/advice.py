@@ -35,7 +35,7 @@ from ansible_collections.switchyard.django.plugins.module_utils.project_values i
     Library,
     OwnModule,
 )
-from ansible_collections.switchyard.django.plugins.module_utils.settings_needs import Need
+from ansible_collections.switchyard.django.plugins.module_utils.settings_needs import Need, Site
 
 WSGI, ASGI = "wsgi", "asgi"
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
@@ -59,6 +59,7 @@ class Advice:
     blocking: list[Finding]
     costs: list[Sign]
     needs: list[Need]
+    site: Site
     unparsable: dict[str, str]
     package: str
     # The folder of the source in which the package can be imported, and the variables that lead there.
@@ -69,11 +70,13 @@ class Advice:
     files: int
 
 
-def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | None = None) -> Advice:
+def advise(files: ProjectFiles, settings_module: str = "", site: Site | None = None) -> Advice:
     """Read a project and advise.
 
     :param settings_module: site_settings, or "" for what the entry points name
+    :param site: what the site's variables say, where there are some
     """
+    site = site or Site()
     index = ProjectIndex(files.texts, files.root)
     prefix = plan.prefix(files.package)
     named, path, line = project_settings.module_named(index, prefix)
@@ -105,7 +108,8 @@ def advise(files: ProjectFiles, settings_module: str = "", domains: list[str] | 
         reasons=_ordered(found, stack),
         blocking=blocking,
         costs=costs,
-        needs=settings_needs.judge(settings, domains or []),
+        needs=settings_needs.judge(settings, site),
+        site=site,
         unparsable={**files.skipped, **index.unparsable},
         package=files.package,
         root=files.root,

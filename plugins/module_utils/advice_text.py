@@ -28,6 +28,7 @@ PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[A-Za-z_][\w.]*",
 def as_data(advice: Advice) -> dict[str, Any]:
     """All of it, for programs."""
     found = asdict(advice)
+    del found["site"]
     for finding in found["blocking"]:
         finding["chain"] = [{"path": path, "line": line, "name": name} for path, line, name in finding["chain"]]
     return {**found, "variables": variables(advice)}
@@ -44,7 +45,7 @@ def variables(advice: Advice) -> dict[str, Any]:
     if environment:
         found["site_env"] = environment
     if overrides:
-        found["site_settings_overrides"] = overrides
+        found["site_settings_overrides"] = {**advice.site.overrides, **overrides}
     return found
 
 
@@ -73,7 +74,12 @@ def lines(advice: Advice) -> list[str]:
     found += ["", "Variables for the site:"]
     if any(need.example for need in advice.needs):
         found.append(f"  # {settings_needs.EXAMPLE} is an example: give site_domains for the site's own names")
-    return [*found, *as_yaml(variables(advice))]
+    suggested = variables(advice)
+    if advice.site.overrides and "site_settings_overrides" in suggested:
+        found.append("  # site_settings_overrides takes the place of the one there, and has what that says")
+    if advice.site.environment and "site_env" in suggested:
+        found.append("  # the site_env there gets these as well")
+    return [*found, *as_yaml(suggested)]
 
 
 def summary(advice: Advice, most: int = 4) -> list[str]:
@@ -123,7 +129,8 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def as_yaml(found: dict[str, Any], indent: str = "  ") -> Iterator[str]:
     """YAML in block style, without the double quotes that Ansible would escape."""
     for name, value in found.items():
-        if isinstance(value, dict):
+        name = name if name == "$env" else _scalar(name)
+        if value and isinstance(value, dict):
             yield f"{indent}{name}:"
             yield from as_yaml(value, f"{indent}  ")
         elif isinstance(value, list) and len(_scalar(value)) > WIDTH // 2:

@@ -93,6 +93,7 @@ def settings_in_force() -> dict:
         "CHANNEL_LAYERS": {
             alias: str(one.get("BACKEND", "")) for alias, one in getattr(settings, "CHANNEL_LAYERS", {}).items()
         },
+        "MAILERS": list(getattr(settings, "MAILERS", {})),  # since Django 6.1
         "SECURE_SSL_REDIRECT": bool(settings.SECURE_SSL_REDIRECT),
         "SECURE_PROXY_SSL_HEADER": list(settings.SECURE_PROXY_SSL_HEADER or []),
         "CSRF_TRUSTED_ORIGINS": [str(origin) for origin in settings.CSRF_TRUSTED_ORIGINS],

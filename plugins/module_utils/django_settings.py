@@ -46,6 +46,11 @@ ADVICE_FOR_HTTPS = frozenset(f"security.W{number}" for number in ("004", "005", 
 ADVICE_FOR_THE_EDGE = frozenset({"security.W004", "security.W008"})
 PROXY_SSL_HEADER = ["HTTP_X_FORWARDED_PROTO", "https"]
 
+# Django refuses a mailer for development, which startproject sets from 6.1 on. Where no mail server listens, each
+# mail by this one is an error, and none is lost in silence.
+DEVELOPMENT_MAILER = "mail.E001"
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": {"host": "localhost"}}}
+
 
 def judge(
     report: Mapping[str, Any],
@@ -90,6 +95,8 @@ def judge(
         # 40 is Django's ERROR. What the judgement above refuses already is not said twice.
         if check["level"] >= 40:
             verdict.problems.append(" ".join(text.split()))
+            if check["id"] == DEVELOPMENT_MAILER:
+                _mend_mailers(verdict, settings or {})
             continue
         alike[check["id"]] += 1
         if alike[check["id"]] <= ALIKE:
@@ -100,6 +107,17 @@ def judge(
         if number > ALIKE
     ]
     return verdict
+
+
+def _mend_mailers(verdict: Verdict, settings: Mapping[str, Any]) -> None:
+    # An override replaces MAILERS as a whole, and a mailer beside it may have a password: that is never written out.
+    if settings.get("MAILERS") != ["default"]:
+        return
+    verdict.overrides["MAILERS"] = MAILERS
+    verdict.problems[-1] += (
+        " The line below sends by the host's own mail server. OPTIONS name another by host, port, use_tls, username "
+        'and password: {"$env": "EMAIL_PASSWORD"}, with EMAIL_PASSWORD in site_env'
+    )
 
 
 STEPS = {
@@ -172,16 +190,16 @@ def _judge_https(verdict: Verdict, settings: Mapping[str, Any], domains: list[st
     if settings["SECURE_PROXY_SSL_HEADER"] != PROXY_SSL_HEADER:
         verdict.warnings.append(
             "SECURE_PROXY_SSL_HEADER does not name the header by which nginx says that a visitor came by https. Add to "
-            "the settings: SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https'), or to the site's variables: "
-            'site_settings_overrides: {SECURE_PROXY_SSL_HEADER: ["HTTP_X_FORWARDED_PROTO", "https"]}'
+            "the settings: SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https'), or to "
+            'site_settings_overrides: SECURE_PROXY_SSL_HEADER: ["HTTP_X_FORWARDED_PROTO", "https"]'
         )
     origins = https_origins(domains)
     missing = [origin for origin in origins if not _trusts(settings["CSRF_TRUSTED_ORIGINS"], origin)]
     if missing:
         verdict.warnings.append(
             f"CSRF_TRUSTED_ORIGINS lacks {', '.join(missing)}, from where forms are sent. The environment has it in "
-            f"the variable CSRF_TRUSTED_ORIGINS; or add to the site's variables: site_settings_overrides: "
-            f"{{CSRF_TRUSTED_ORIGINS: {json.dumps(origins)}}}"
+            f"the variable CSRF_TRUSTED_ORIGINS; or add to site_settings_overrides: "
+            f"CSRF_TRUSTED_ORIGINS: {json.dumps(origins)}"
         )
 
 
@@ -250,16 +268,22 @@ def _file_name(alias: str) -> str:
     return "db.sqlite3" if alias == "default" else f"db-{re.sub(r'[^A-Za-z0-9_-]', '_', alias)}.sqlite3"
 
 
-def refusal(verdict: Verdict) -> str:
-    """One message with every problem, and the lines that mend them, ready to paste into the inventory."""
+def refusal(verdict: Verdict, present: Mapping[str, Any]) -> str:
+    """One message with every problem, and the lines that mend them, ready to paste below vars: in the inventory.
+
+    :param present: the site's site_settings_overrides. Of two in one inventory YAML takes the last alone, so the lines
+        have what it says as well
+    """
     count = len(verdict.problems)
     lines = [f"{'One thing' if count == 1 else f'{count} things'} in this release would not work in production:"]
     lines += [f"  - {problem}" for problem in verdict.problems]
     if verdict.overrides or verdict.variables:
-        lines += ["Mend them in the project, or add to the site's variables:", ""]
+        instead = ", in place of the site_settings_overrides there" if verdict.overrides and present else ""
+        lines += [f"Mend them in the project, or put these lines below vars: in the inventory{instead}:", ""]
         if verdict.overrides:
-            lines += ["site_settings_overrides:", *(f"  {line}" for line in _yaml(verdict.overrides))]
-        lines += _yaml(verdict.variables)
+            whole = {**present, **verdict.overrides}
+            lines += ["    site_settings_overrides:", *(f"      {line}" for line in _yaml(whole))]
+        lines += [f"    {line}" for line in _yaml(verdict.variables)]
     return "\n".join(lines)
 
 

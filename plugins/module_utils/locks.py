@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,16 @@ from ansible_collections.switchyard.django.plugins.module_utils.layout import UV
 from ansible_collections.switchyard.django.plugins.module_utils.requirements import CHECKOUT, OVERRIDES
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;=]+)")
+
+PYTHON = "/usr/bin/python3"
+NEEDS_PYTHON = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.-]*)(?P<versions>[=<>!~]\S*)? (?:requires?|depends? on) Python ?>=3\.(?P<minor>\d+)"
+)
+# The newest Debian that a host may have, and the Python of it.
+NEWEST_DEBIAN, ITS_PYTHON = "Debian 13", (3, 13)
+# uv's heading says nothing of the reason below it, and its hint is about a pyproject.toml that is not asked here.
+NOISE = re.compile(r"\s*(?:×|error:) No solution found when resolving dependencies|hint: .*`requires-python`")
+BECAUSE = re.compile(r"^\s*(?:╰─▶|cause:)\s+")
 
 
 class LockError(Exception):
@@ -65,24 +76,49 @@ def make(
     wanted = ["--group", f"{project}:{kind[len('group:') :]}"] if kind.startswith("group:") else [project]
     if OVERRIDES in files:
         wanted += ["--override", OVERRIDES]
-    resolved = uv(
-        layout,
-        workshop,
-        build_environment,
-        *(
-            "pip",
-            "compile",
-            "--universal",
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-            "--python",
-            "/usr/bin/python3",
-        ),
-        *(*wanted, "switchyard-servers.in"),
-    )
+    wanted = ["--universal", "--generate-hashes", *wanted, "switchyard-servers.in"]
+    try:
+        resolved = _compile(layout, workshop, build_environment, *wanted)
+    except LockError as problem:
+        raise LockError(_of_python(layout, workshop, build_environment, str(problem)) + str(problem)) from None
     disk.clear(workshop)
     return with_hashes_of(given, resolved)
+
+
+def _compile(layout: Layout, workshop: Path, build_environment: Mapping[str, str], *wanted: str) -> str:
+    command = ("pip", "compile", "--no-header", "--no-annotate", "--python", PYTHON)
+    return uv(layout, workshop, build_environment, *command, *wanted)
+
+
+def _of_python(layout: Layout, workshop: Path, build_environment: Mapping[str, str], reason: str) -> str:
+    """What to do where uv's reason is that the host's Python is too old for a package, or nothing."""
+    found, host = NEEDS_PYTHON.search(" ".join(reason.split())), sys.version_info[:2]
+    if not found or (3, int(found["minor"])) <= host:
+        return ""
+    latest = _latest(layout, workshop, build_environment, found["name"])
+    ways = [f"pin {latest}, the latest that runs there" if latest else f"do without {found['name']}"]
+    if host < ITS_PYTHON and (3, int(found["minor"])) <= ITS_PYTHON:
+        ways.append(f"take {NEWEST_DEBIAN}, which has Python {ITS_PYTHON[0]}.{ITS_PYTHON[1]}")
+    return (
+        f"The host has Python {host[0]}.{host[1]}, and {found['name']}{found['versions'] or ''} needs "
+        f"3.{found['minor']} or later: {', or '.join(ways)}.\n"
+    )
+
+
+def _latest(layout: Layout, workshop: Path, build_environment: Mapping[str, str], name: str) -> str:
+    """The pin of a package's latest version for the host's Python, or nothing."""
+    disk.write(workshop / "switchyard-latest.in", f"{name}\n".encode(), 0o644)
+    try:
+        resolved = _compile(layout, workshop, build_environment, "switchyard-latest.in")
+    except LockError:
+        return ""
+    return next((pin for pin, _head, _hashes in requirements(resolved) if pin.startswith(f"{name}==")), "")
+
+
+def refusal(reason: str, packages: list[str]) -> str:
+    """That nothing was resolved, the reason of it, and what to do."""
+    heading = "The project's requirements can't be resolved together with the app servers':"
+    return f"{heading}\n{reason}{way_out(reason, packages)}"
 
 
 def way_out(reason: str, packages: list[str]) -> str:
@@ -151,9 +187,10 @@ def uv(
 
 
 def reason(stderr: str) -> str:
-    """What uv says went wrong, without its progress lines."""
+    """What uv says went wrong, without its progress lines and its heading."""
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
     start = next(
         (number for number, line in enumerate(lines) if re.match(r"\s*(×|error)", line)), max(0, len(lines) - 10)
     )
-    return "\n".join(lines[start : start + 25])
+    said = [BECAUSE.sub("", line) for line in lines[start:] if not NOISE.match(line)]
+    return "\n".join(said[:25])

@@ -22,6 +22,22 @@ PROXY_HEADER = ["HTTP_X_FORWARDED_PROTO", "https"]
 GIVEN = frozenset({"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DJANGO_ALLOWED_HOSTS", "DJANGO_CSRF_TRUSTED_ORIGINS"})
 READERS = frozenset("getenv get env config list bool str tuple csv".split())
 EXAMPLE = "shop.example.org"
+# What a site that is served over HTTP does without.
+FOR_HTTPS = frozenset({"CSRF_TRUSTED_ORIGINS", "SECURE_PROXY_SSL_HEADER"})
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the site's variables say already.
+
+    :param overrides: site_settings_overrides; the deploy judges what they say
+    :param environment: the names that site_env gives
+    """
+
+    domains: list[str] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    environment: list[str] = field(default_factory=list)
+    scheme: str = "https"
 
 
 @dataclass(frozen=True)
@@ -38,22 +54,25 @@ class Need:
     example: bool = False
 
 
-def judge(settings: Settings, domains: list[str]) -> list[Need]:
-    """What to set. Nothing is said of what may be set where it can't be seen."""
+def judge(settings: Settings, site: Site) -> list[Need]:
+    """What is still to be set. Nothing is said of what may be set where it can't be seen."""
     if not settings.path:
         return []
-    names = domains or [EXAMPLE]
+    names = site.domains or [EXAMPLE]
+    hosts, origins = [host_header(one) for one in names], https_origins(names)
+    given = GIVEN.union(site.environment)
     named = [
-        _list(settings, "ALLOWED_HOSTS", [host_header(one) for one in names], "Django answers 400 to every name"),
-        _list(settings, "CSRF_TRUSTED_ORIGINS", https_origins(names), "by https, forms may be refused"),
+        _list(settings, "ALLOWED_HOSTS", hosts, "Django answers 400 to every name", given),
+        _list(settings, "CSRF_TRUSTED_ORIGINS", origins, "by https, forms may be refused", given),
     ]
     found = [
         _debug(settings),
-        *(replace(one, example=not domains) for one in named if one),
+        *(replace(one, example=not site.domains) for one in named if one),
         _proxy_header(settings),
         *_static(settings),
     ]
-    return [one for one in found if one]
+    there = {*site.overrides, *(FOR_HTTPS if site.scheme == "http" else ())}
+    return [one for one in found if one and one.setting not in there]
 
 
 def _missing(settings: Settings, name: str) -> bool:
@@ -67,7 +86,7 @@ def _debug(settings: Settings) -> Need | None:
     return None
 
 
-def _list(settings: Settings, name: str, wanted: list[str], otherwise: str) -> Need | None:
+def _list(settings: Settings, name: str, wanted: list[str], otherwise: str, given: frozenset[str]) -> Need | None:
     last = settings.last(name)
     if last is None:
         return (
@@ -78,9 +97,10 @@ def _list(settings: Settings, name: str, wanted: list[str], otherwise: str) -> N
     if settings.constants(name)[-1:] == [[]]:
         return Need(name, last.path, last.line, f"is empty: {otherwise}", {name: wanted})
     read = [variable for one in settings.found[name] for variable in read_variables(one)]
-    if read and not set(read) & GIVEN:
-        given = {read[-1]: ",".join(wanted)}
-        return Need(name, last.path, last.line, f"comes from the environment variable {read[-1]}", environment=given)
+    if read and not given.intersection(read):
+        environment = {read[-1]: ",".join(wanted)}
+        what = f"comes from the environment variable {read[-1]}"
+        return Need(name, last.path, last.line, what, environment=environment)
     return None
 
 

@@ -56,7 +56,7 @@ def install(layout: Layout, venv: Path, lock: str, build_environment: Mapping[st
         layout,
         layout.cache,
         build_environment,
-        *("venv", "--python", "/usr/bin/python3", "--allow-existing", str(venv)),
+        *("venv", "--python", locks.PYTHON, "--allow-existing", str(venv)),
         writable=venv,
     )
     _fill(layout, venv, lock, build_environment)

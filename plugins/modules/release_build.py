@@ -169,7 +169,7 @@ def main() -> None:
         report, layout, wanted.domains, wanted.health_path, wanted.hosts, scheme, wanted.size
     )
     if verdict.problems:
-        module.fail_json(msg=django_settings.refusal(verdict), seconds=stopwatch.seconds())
+        module.fail_json(msg=django_settings.refusal(verdict, wanted.overrides), seconds=stopwatch.seconds())
     if unbuilt:
         release.seal(layout, wanted.release)
     if not whole:

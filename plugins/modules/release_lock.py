@@ -97,10 +97,7 @@ def main() -> None:
             build_environment = json.loads(module.params["build_environment"])
             text = locks.make(layout, requirements.kind, requirements.files, packages, build_environment)
         except locks.LockError as problem:
-            module.fail_json(
-                msg=f"The requirements can't be resolved, the project's with the servers' ({', '.join(packages)}):\n"
-                f"{problem}{locks.way_out(str(problem), packages)}"
-            )
+            module.fail_json(msg=locks.refusal(str(problem), packages))
     disk.write(path, text.encode(), 0o644)
     module.exit_json(changed=True, lock=text, digest=locks.digest(text), seconds=stopwatch.seconds())
 

@@ -34,6 +34,22 @@ options:
     type: list
     elements: str
     default: []
+  site_settings_overrides:
+    description:
+      - What the site has for it already. Nothing more is said of these settings. Where others are to be added, the
+        variables have these as well.
+    type: dict
+    default: {}
+  site_env:
+    description: The names of the variables that the site's environment has already.
+    type: list
+    elements: str
+    default: []
+  scheme:
+    description: How visitors come. With V(http) nothing is said of what a site needs for V(https) alone.
+    type: str
+    choices: [http, https]
+    default: https
   json:
     description: The file on the controller to write RV(advice) to; empty for none.
     type: str

@@ -86,6 +86,31 @@ def test_the_variables_of_the_site_are_taken_from_its_inventory(advise, tmp_path
     assert "  site_package: ledger" in lines
 
 
+@pytest.mark.parametrize(("tls", "https"), [({}, False), ({"nginx_tls": "acme"}, True)])
+def test_what_the_inventory_has_is_not_asked_for_and_https_only_where_it_is_served(
+    advise, tmp_path, tls, https
+) -> None:
+    (tmp_path / "shop/shop").mkdir(parents=True)
+    (tmp_path / "shop/shop/settings.py").write_text("INSTALLED_APPS = []\nDEBUG = True\nALLOWED_HOSTS = []\n")
+    (tmp_path / "shop/shop/wsgi.py").write_text("")
+    variables = {
+        "site_source": str(tmp_path / "shop"),
+        "site_domains": ["shop.example.org"],
+        "site_env": {"API_KEY": "hunter2hunter2"},
+        "site_settings_overrides": {"ALLOWED_HOSTS": ["shop.example.org"]},
+        **tls,
+    }
+    inventory = {"all": {"hosts": {"web1.example.org": {}}, "vars": variables}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    done = advise("-i", str(tmp_path / "hosts.yml"))
+    said = "\n".join(message(done))
+    assert "ALLOWED_HOSTS is empty" not in said
+    assert ("SECURE_PROXY_SSL_HEADER" in said) == https
+    suggested = yaml.safe_load(said.partition("Variables for the site:\n")[2])["site_settings_overrides"]
+    assert (suggested["ALLOWED_HOSTS"], suggested["DEBUG"]) == (["shop.example.org"], False)
+    assert "hunter2" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

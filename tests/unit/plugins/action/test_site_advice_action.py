@@ -63,6 +63,14 @@ def test_the_names_of_the_site_go_into_the_settings(advice):
     assert found["advice"]["variables"]["site_settings_overrides"]["ALLOWED_HOSTS"] == ["shop.example.org"]
 
 
+def test_what_the_site_has_already_is_not_asked_for(advice):
+    there = {"ALLOWED_HOSTS": ["shop.example.org"]}
+    found = advice(site_settings_overrides=there, scheme="http")
+    assert (found["advice"]["needs"], "site_settings_overrides" in found["advice"]["variables"]) == ([], False)
+    found = advice(site_settings_overrides=there, scheme="https")
+    assert found["advice"]["variables"]["site_settings_overrides"].items() > there.items()
+
+
 def test_of_a_parent_folder_the_one_that_holds_the_site_is_to_be_the_source(advice, project):
     found = advice()
     assert found["advice"]["variables"]["site_source"] == str(project / "backend")
@@ -92,6 +100,7 @@ def test_a_check_writes_nothing(run, project):
         ({"site_source": "nowhere", "json": "/no/a.json"}, "advise_json '/no/a.json': the folder /no does not exist"),
         ({"site_package": "store"}, "site_package 'store'"),
         ({"site_settings": "shop.live"}, "site_settings 'shop.live' is no module of site_source"),
+        ({"site_settings_overrides": {"API_KEY": "hunter2"}}, "API_KEY would lie in the release's folder"),
         ({"site_source_token": "hunter2"}, "site_source_token goes with a URL"),
     ],
 )

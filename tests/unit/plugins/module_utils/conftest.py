@@ -7,7 +7,7 @@ import tarfile
 import textwrap
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import advice, project_files
+from ansible_collections.switchyard.django.plugins.module_utils import advice, project_files, settings_needs
 
 PROJECT = {
     "manage.py": "",
@@ -48,11 +48,11 @@ PROJECT = {
 def advise_folder(tmp_path_factory):
     """The advice on a folder, by way of an archive, as the plugins have it."""
 
-    def advise_folder(folder, package="", settings="", domains=()):
+    def advise_folder(folder, package="", settings="", **site):
         archive = tmp_path_factory.mktemp("source") / "source.tar"
         with tarfile.open(archive, "w") as tar:
             tar.add(folder, arcname="")
-        return advice.advise(project_files.read(archive, package), settings, list(domains))
+        return advice.advise(project_files.read(archive, package), settings, settings_needs.Site(**site))
 
     return advise_folder
 

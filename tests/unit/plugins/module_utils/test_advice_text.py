@@ -67,8 +67,41 @@ def test_an_example_is_marked_as_one_and_can_be_pasted_all_the_same(planted, adv
     assert not any("is an example" in line for line in advice_text.lines(planted))
 
 
+def test_what_the_site_has_already_is_among_the_variables_that_take_its_place(advise_folder):
+    present = {"ALLOWED_HOSTS": ["a.example.org"], "SECRET_KEY": {"$env": "KEY"}, "CACHES": {"default": {}}}
+    found = advise_folder(PLANTED, domains=["shop.example.org"], overrides=present)
+    lines = advice_text.lines(found)
+    at = lines.index("Variables for the site:")
+    assert lines[at + 1] == "  # site_settings_overrides takes the place of the one there, and has what that says"
+    overrides = yaml.safe_load("\n".join(lines[at + 1 :]))["site_settings_overrides"]
+    assert {name: overrides[name] for name in present} == present
+    assert len(overrides) > len(present)
+
+
+def test_where_the_site_has_all_no_overrides_are_suggested(planted, advise_folder):
+    found = advise_folder(PLANTED, overrides=advice_text.variables(planted)["site_settings_overrides"])
+    assert "site_settings_overrides" not in "\n".join(advice_text.lines(found))
+
+
 @pytest.mark.parametrize(
-    "value", ["yes", "no", "shop", "a: b", "*", "", "1", True, [], ["x" * 60], {"a": {"b": ["*"]}}]
+    "value",
+    [
+        "yes",
+        "no",
+        "shop",
+        "a: b",
+        "*",
+        "",
+        "1",
+        True,
+        [],
+        ["x" * 60],
+        {"a": {"b": ["*"]}},
+        {},
+        {"a": {}},
+        {"no": {"a: b": 1}},
+        [{"a": None}],
+    ],
 )
 def test_every_value_comes_back_from_yaml_as_it_is(value):
     assert yaml.safe_load("\n".join(advice_text.as_yaml({"name": value}))) == {"name": value}

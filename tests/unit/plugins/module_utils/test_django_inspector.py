@@ -147,6 +147,7 @@ def test_what_is_in_force_is_reported(project):
         },
         "CACHES": {"default": "django.core.cache.backends.locmem.LocMemCache"},
         "CHANNEL_LAYERS": {},
+        "MAILERS": [],
         "SECURE_SSL_REDIRECT": False,
         "SECURE_PROXY_SSL_HEADER": [],
         "CSRF_TRUSTED_ORIGINS": [],
@@ -169,6 +170,15 @@ def test_a_password_of_a_database_is_not_reported(project):
     project.write("shop/settings.py", SETTINGS + f"DATABASES['other'] = {database!r}\n")
     report = project.inspect()
     assert report["settings"]["DATABASES"]["other"] == {"engine": "django.db.backends.dummy", "name": ""}
+    assert "hunter2" not in json.dumps(report)
+
+
+def test_of_mailers_the_names_alone_are_reported(project):
+    project.write(
+        "shop/settings.py", SETTINGS + 'MAILERS = {"default": {"OPTIONS": {"password": "hunter2"}}, "bulk": {}}\n'
+    )
+    report = project.inspect()
+    assert report["settings"]["MAILERS"] == ["default", "bulk"]
     assert "hunter2" not in json.dumps(report)
 
 

@@ -273,6 +273,33 @@ def test_errors_of_djangos_checks_are_problems_and_the_rest_warnings(level, kept
     assert len(verdict.problems + verdict.warnings) == 1
 
 
+# As Django 6.1.3 says it of what its startproject makes.
+DEVELOPMENT_MAILER = {
+    "id": "mail.E001",
+    "level": 40,
+    "message": "Your MAILERS setting uses a development-only email backend in the 'default' entry "
+    "(django.core.mail.backends.console.EmailBackend).",
+    "hint": "Use a production-ready email backend, such as the SMTP backend, otherwise email will not be sent.",
+}
+
+
+def test_a_mailer_for_development_is_a_problem_with_the_line_that_mends_it():
+    verdict = verdict_on({"MAILERS": ["default"]}, checks=[DEVELOPMENT_MAILER])
+    (problem,) = verdict.problems
+    assert problem.startswith("mail.E001: Your MAILERS setting uses a development-only email backend")
+    assert "OPTIONS name another" in problem
+    (mailer,) = verdict.overrides["MAILERS"].values()
+    assert mailer["BACKEND"].endswith(".smtp.EmailBackend")
+    assert mailer["OPTIONS"]["host"], "Django asks for it with the first mail, and no sooner"
+
+
+def test_no_line_is_suggested_that_would_lose_another_mailer():
+    verdict = verdict_on({"MAILERS": ["default", "bulk"]}, checks=[DEVELOPMENT_MAILER])
+    assert len(verdict.problems) == 1
+    assert "the line below" not in verdict.problems[0].lower()
+    assert verdict.overrides == {}
+
+
 # --- http and https --------------------------------------------------------------------------------------------------
 
 
@@ -287,9 +314,8 @@ def test_by_http_a_redirect_to_https_is_refused():
 
 
 def overrides_in(warning):
-    """The line for the site's variables that a warning ends with."""
-    line = re.search(r"to the site's variables: (site_settings_overrides: .*)$", warning)[1]
-    overrides = yaml.safe_load(line.replace("site_settings_overrides: ", "", 1))
+    """The line for site_settings_overrides that a warning ends with."""
+    overrides = yaml.safe_load(re.search(r" to site_settings_overrides: (.*)$", warning)[1])
     assert settings_overlay.problems(overrides) == []
     return overrides
 
@@ -417,15 +443,46 @@ VALUES = st.recursive(
 SETTINGS_NAMES = st.text("ABCDEFGH_", min_size=1, max_size=10).map(lambda name: f"S{name}")
 
 
-@given(st.dictionaries(SETTINGS_NAMES, VALUES, min_size=1, max_size=4))
-def test_the_suggested_lines_are_yaml_that_says_what_was_meant(overrides):
+INVENTORY = """\
+all:
+  hosts: {web1.example.org: {ansible_user: root}}
+  vars:
+    site_name: shop
+"""
+SETTINGS = st.dictionaries(SETTINGS_NAMES, VALUES, min_size=1, max_size=4)
+
+
+def pasted(text):
+    """The variables of README's inventory below which the lines of a refusal were put as they are."""
+    variables = yaml.safe_load(INVENTORY + text.partition("\n\n")[2])["all"]["vars"]
+    assert variables.pop("site_name") == "shop"
+    return variables
+
+
+@given(SETTINGS)
+def test_the_suggested_lines_say_in_the_inventory_what_was_meant(overrides):
     verdict = django_settings.Verdict(problems=["x"], overrides=overrides, variables={"site_health_path": "/"})
-    suggested = refusal(verdict).partition("add to the site's variables:\n")[2]
-    assert yaml.safe_load(suggested) == {"site_settings_overrides": overrides, "site_health_path": "/"}
+    text = refusal(verdict, {})
+    assert "below vars: in the inventory:\n" in text
+    assert pasted(text) == {"site_settings_overrides": overrides, "site_health_path": "/"}
+
+
+@given(SETTINGS, SETTINGS)
+def test_the_suggested_lines_take_the_place_of_those_that_are_there(present, overrides):
+    text = refusal(django_settings.Verdict(problems=["x"], overrides=overrides), present)
+    assert "below vars: in the inventory, in place of the site_settings_overrides there:\n" in text
+    assert pasted(text) == {"site_settings_overrides": {**present, **overrides}}
+
+
+def test_where_no_setting_is_suggested_those_that_are_there_are_left_alone():
+    verdict = django_settings.Verdict(problems=["x"], variables={"site_health_path": "/"})
+    text = refusal(verdict, {"DEBUG": False})
+    assert "in place of" not in text
+    assert pasted(text) == {"site_health_path": "/"}
 
 
 def test_the_refusal_lists_every_problem():
-    text = refusal(django_settings.Verdict(problems=["one is wrong", "two is wrong"]))
+    text = refusal(django_settings.Verdict(problems=["one is wrong", "two is wrong"]), {})
     assert "  - one is wrong\n  - two is wrong" in text
     assert "site_settings_overrides" not in text
 
@@ -437,10 +494,12 @@ def test_what_is_suggested_is_accepted_as_a_variable():
             "ALLOWED_HOSTS": [],
             "SECRET_KEY": {"length": 1, "variety": 1, "insecure": False},
             "DATABASES": {"default": {"engine": SQLITE, "name": ""}},
-        }
+            "MAILERS": ["default"],
+        },
+        checks=[DEVELOPMENT_MAILER],
     )
-    suggested = yaml.safe_load(refusal(verdict).partition("variables:\n")[2])
-    assert settings_overlay.problems(suggested["site_settings_overrides"]) == []
+    assert len(verdict.overrides) == len(verdict.problems) == 5
+    assert settings_overlay.problems(pasted(refusal(verdict, {}))["site_settings_overrides"]) == []
 
 
 # --- the overlay -----------------------------------------------------------------------------------------------------

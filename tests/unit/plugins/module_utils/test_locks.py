@@ -3,10 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import identity, locks, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils import identity, locks, run_summary, sandbox
+from ansible_collections.switchyard.django.plugins.module_utils.commands import Commands
 from ansible_collections.switchyard.django.plugins.module_utils.layout import UV
 from ansible_collections.switchyard.django.plugins.module_utils.locks import with_hashes_of
 from hypothesis import given
@@ -212,7 +218,7 @@ def test_where_a_server_is_the_reason_the_way_out_is_named():
 def test_what_uv_says_is_the_reason(layout, uv):
     said = "Resolving...\n  × No solution found when resolving dependencies:\n  ╰─▶ Because there is no version of x"
     uv.answers.append(sandbox.Result(1, "", said))
-    with pytest.raises(locks.LockError, match="^  × No solution found .*\n.*no version of x$"):
+    with pytest.raises(locks.LockError, match="^Because there is no version of x$"):
         locks.make(layout, "requirements", {"requirements.txt": "x"}, [], {})
 
 
@@ -235,3 +241,117 @@ def test_a_silent_failure_has_a_reason_too(layout, uv):
     uv.answers.append(sandbox.Result(137, "", ""))
     with pytest.raises(locks.LockError, match="137"):
         locks.make(layout, "requirements", {"requirements.txt": "x"}, [], {})
+
+
+# --- a host whose Python is too old ----------------------------------------------------------------------------------
+
+# What uv 0.13.9 said on Debian 12 of what `pip freeze` wrote elsewhere.
+TOO_OLD = """\
+error: No solution found when resolving dependencies for split (markers: python_full_version == '3.11.*')
+  cause: Because the requested Python version (>=3.11) does not satisfy Python>=3.12 and django==6.1.3 depends on \
+Python>=3.12, we can conclude that django==6.1.3 cannot be used.
+         And because you require django==6.1.3, we can conclude that your requirements are unsatisfiable.
+
+hint: The `requires-python` value (>=3.11) includes Python versions that are not supported by your dependencies (e.g., \
+django==6.1.3 only supports >=3.12). Consider using a more restrictive `requires-python` value (like >=3.12).
+"""
+
+
+@pytest.fixture
+def refused(layout, uv, monkeypatch):
+    """Why nothing can be resolved, on a host with this Python, where uv says this at first and then answers so."""
+
+    def refused(python, said, *answers):
+        monkeypatch.setattr(locks.sys, "version_info", (*python, 2))
+        uv.answers += [sandbox.Result(1, "", said), *answers]
+        with pytest.raises(locks.LockError) as caught:
+            locks.make(layout, "requirements", {"requirements.txt": "django==6.1.3"}, [], {})
+        return str(caught.value)
+
+    return refused
+
+
+def test_a_package_that_the_hosts_python_is_too_old_for_is_said_with_both_ways_out(refused, uv):
+    said = refused((3, 11), TOO_OLD, sandbox.Result(0, "asgiref==3.8.1\ndjango==5.2.19\n", ""))
+    assert uv.calls[-1]["files"]["switchyard-latest.in"] == "django\n"
+    way, reason = said.split("\n", 1)
+    assert way == (
+        "The host has Python 3.11, and django==6.1.3 needs 3.12 or later: pin django==5.2.19, the latest that runs "
+        "there, or take Debian 13, which has Python 3.13."
+    )
+    assert reason.startswith("Because the requested Python version (>=3.11) does not satisfy")
+    assert reason.endswith("your requirements are unsatisfiable.")
+
+
+def test_the_summary_shows_both_ways_out_whole(refused):
+    said = refused((3, 11), TOO_OLD, sandbox.Result(0, "django==5.2.19\n", ""))
+    failure = run_summary.Failure("web1.example.org", "x", locks.refusal(said, ["gunicorn>=25.1"]))
+    hosts = {"web1.example.org": {}, "web2.example.org": {}}
+    lines = run_summary.failed(run_summary.Run("shop", "deploy", "", hosts, Commands("shop", [], "/")), [failure])
+    shown = " ".join(line.strip() for line in lines[: run_summary.CAUSE])
+    assert shown.endswith("or take Debian 13, which has Python 3.13.")
+
+
+def test_a_package_without_a_version_for_the_hosts_python_has_none_to_pin(refused):
+    said = refused((3, 11), "Because all versions of fresh require Python >=3.13", sandbox.Result(1, "", "no"))
+    assert said.startswith("The host has Python 3.11, and fresh needs 3.13 or later: do without fresh, or take Debian")
+
+
+def test_no_other_debian_is_named_that_would_not_do(refused):
+    for python in ((3, 11), (3, 13)):
+        said = refused(python, "Because web==7 requires Python >=3.14", sandbox.Result(0, "web==5\n", ""))
+        assert "Debian" not in said
+        assert ": pin web==5, the latest that runs there.\n" in said
+
+
+def test_what_the_hosts_python_is_new_enough_for_is_no_matter_of_it(refused, uv):
+    assert refused((3, 13), TOO_OLD).startswith("Because ")
+    assert len(uv.calls) == 1
+
+
+@pytest.fixture
+def index(tmp_path):
+    """An index with two versions of a package, of which the newer one needs the Python after this one."""
+    folder = tmp_path / "simple" / "web"
+    folder.mkdir(parents=True)
+    links = []
+    for version, minor in (("5.2", sys.version_info[1]), ("6.1", sys.version_info[1] + 1)):
+        about, wheel = f"web-{version}.dist-info", f"web-{version}-py3-none-any.whl"
+        metadata = f"Metadata-Version: 2.1\nName: web\nVersion: {version}\nRequires-Python: >=3.{minor}\n"
+        files = {
+            f"{about}/METADATA": metadata,
+            f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        with zipfile.ZipFile(folder / wheel, "w") as packed:
+            for path, text in files.items():
+                packed.writestr(path, text)
+            packed.writestr(f"{about}/RECORD", "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"]))
+        links.append(f'<a href="{wheel}" data-requires-python="&gt;=3.{minor}">{wheel}</a>')
+    (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>")
+    return {"UV_OFFLINE": "1", "UV_DEFAULT_INDEX": folder.parent.as_uri()}
+
+
+@pytest.mark.parametrize("wanted", ["web==6.1", "web>=6"])
+def test_uv_itself_says_so_of_an_index(layout, index, monkeypatch, wanted):
+    def run(layout, purpose, argv, *, cwd, environment, **how):
+        words = [sys.executable if str(word) == locks.PYTHON else str(word) for word in argv[1:]]
+        done = subprocess.run(
+            [Path(sys.executable).with_name("uv"), *words],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return sandbox.Result(done.returncode, done.stdout, done.stderr)
+
+    monkeypatch.setattr(sandbox, "run", run)
+    monkeypatch.setattr(locks.ownership, "take", lambda tree, user: None)
+    with pytest.raises(locks.LockError) as caught:
+        locks.make(layout, "requirements", {"requirements.txt": wanted}, ["web>=5"], index)
+    here = sys.version_info[1]
+    way, reason = str(caught.value).split("\n", 1)
+    assert re.match(rf"The host has Python 3\.{here}, and web[>=6.1,<]+ needs 3\.{here + 1} or later: ", way)
+    assert ": pin web==5.2, the latest that runs there" in way
+    assert reason.startswith("Because ")
+    assert "requires-python" not in reason

@@ -24,8 +24,9 @@ def read():
 
 @pytest.fixture
 def needs(read):
-    def needs(text, domains=(), **others):
-        return {one.setting: one for one in settings_needs.judge(read(text, **others), list(domains))}
+    def needs(text, domains=(), site=None, **others):
+        given = settings_needs.Site(list(domains), **(site or {}))
+        return {one.setting: one for one in settings_needs.judge(read(text, **others), given)}
 
     return needs
 
@@ -55,6 +56,20 @@ def test_without_the_names_of_the_site_an_example_is_given_and_marked_as_one(nee
     assert {name for name, need in found.items() if need.example} == {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}
     own = needs(APPS + "ALLOWED_HOSTS = []\n", [settings_needs.EXAMPLE])
     assert not any(need.example for need in own.values())
+
+
+def test_what_the_site_sets_itself_is_not_missing(needs):
+    text = APPS + "DEBUG = True\nALLOWED_HOSTS = []\n"
+    found = needs(text, site={"overrides": {"ALLOWED_HOSTS": ["shop.example.org"], "STATIC_ROOT": "static"}})
+    assert sorted(found) == ["CSRF_TRUSTED_ORIGINS", "DEBUG", "SECURE_PROXY_SSL_HEADER", "STORAGES"]
+    names = READY.replace('"ALLOWED_HOSTS"]', '"SHOP_NAMES"]')
+    assert "ALLOWED_HOSTS" in needs(names)
+    assert needs(names, site={"environment": ["SHOP_NAMES"]}) == {}
+
+
+def test_a_site_without_tls_needs_nothing_for_https(needs):
+    found = needs(APPS + "DEBUG = True\nALLOWED_HOSTS = []\n", site={"scheme": "http"})
+    assert sorted(found) == ["ALLOWED_HOSTS", "DEBUG", "STATIC_ROOT", "STORAGES"]
 
 
 READY = """

@@ -33,7 +33,11 @@ NEEDS_PYTHON = re.compile(
 # The newest Debian that a host may have, and the Python of it.
 NEWEST_DEBIAN, ITS_PYTHON = "Debian 13", (3, 13)
 # uv's heading says nothing of the reason below it, and its hint is about a pyproject.toml that is not asked here.
-NOISE = re.compile(r"\s*(?:×|error:) No solution found when resolving dependencies|hint: .*`requires-python`")
+NOISE = re.compile(r"hint: .*`requires-python`")
+# It may be broken into several lines.
+HEADING = re.compile(
+    r"\s*(?:×|error:) No solution found when resolving dependencies.*?\n(?=\s*(?:╰─▶|cause:))", re.DOTALL
+)
 BECAUSE = re.compile(r"^\s*(?:╰─▶|cause:)\s+")
 
 
@@ -192,5 +196,5 @@ def reason(stderr: str) -> str:
     start = next(
         (number for number, line in enumerate(lines) if re.match(r"\s*(×|error)", line)), max(0, len(lines) - 10)
     )
-    said = [BECAUSE.sub("", line) for line in lines[start:] if not NOISE.match(line)]
-    return "\n".join(said[:25])
+    said = HEADING.sub("", "\n".join(lines[start:])).splitlines()
+    return "\n".join([BECAUSE.sub("", line) for line in said if not NOISE.match(line)][:25])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -147,3 +148,16 @@ def options_of(role: str) -> dict[str, Any]:
 def test_words_of_a_variable_are_quoted_for_ansible_too(page: Path) -> None:
     """-e name="a b" reaches Ansible as name=a b, of which it takes the first word alone."""
     assert re.findall(r"-e [a-z_]+=[\"'][^\"']* [^\"']*[\"']", page.read_text(encoding="utf-8")) == []
+
+
+def test_the_picture_of_a_terminal_is_of_commands_that_the_readme_has() -> None:
+    picture = (ROOT / "docs/terminal.svg").read_text(encoding="utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\xa0", " ")
+    for playbook in ("site", "rollback"):
+        command = f"ansible-playbook -i hosts.yml switchyard.django.{playbook}"
+        assert command in README
+        assert command in text
+    assert "(asgi by gunicorn_uvicorn, commit" in text
+    assert "(wsgi by gunicorn, commit" in text
+    # A page that shows a picture lets it fetch nothing.
+    assert "url(" not in picture.replace("url(#", "")

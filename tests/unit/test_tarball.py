@@ -20,7 +20,7 @@ PLACE = Path("ansible_collections/switchyard/django")
 MADE = {"FILES.json", "MANIFEST.json"}  # by ansible-galaxy
 ALLOWED = {
     *MADE,
-    *("CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
+    *("CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
     *("changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"),
     *("site.yml", "rollback.yml"),
 }

@@ -21,7 +21,7 @@ HEARTBEAT = 20
 MOLECULE = ("molecule", "--base-config", ".config/molecule/config.yml")
 """By itself molecule finds its base configuration in a git checkout only."""
 
-SAMPLE = ("startproject", "wagtail", "two_hosts")
+SAMPLE = ("startproject", "two_hosts")
 """What `make test` runs; `make test-all` runs every scenario, on each release."""
 
 SCENARIOS = sorted(file.parent.name for file in (ROOT / "molecule").glob("*/molecule.yml"))

@@ -14,6 +14,7 @@ print whatever it likes.
 from __future__ import annotations
 
 import compileall
+import filecmp
 import gzip
 import hashlib
 import importlib
@@ -171,12 +172,15 @@ def collect() -> int:
         changed["STORAGES"] = storages
     with override_settings(**changed):
         call_command("collectstatic", interactive=False, verbosity=0)
-    compress(WANTED["static"])
+    compress(WANTED["static"], WANTED["earlier_static"])
     return sum(len(files) for _parent, _folders, files in os.walk(WANTED["static"]))
 
 
-def compress(folder: str) -> None:
-    """Lay compressed files beside each that a browser gets smaller like this; nginx sends them as they are."""
+def compress(folder: str, earlier: str) -> None:
+    """Lay compressed files beside each that a browser gets smaller like this; nginx sends them as they are.
+
+    :param earlier: the static files of a release, or nothing; what is the same there has been compressed already
+    """
     found = [os.path.join(parent, name) for parent, _folders, files in os.walk(folder) for name in files]
     worth = sorted(path for path in found if path.endswith(COMPRESSED) and os.path.getsize(path) >= LEAST_COMPRESSED)
     # Most files are there twice, under their name and under their hashed name.
@@ -185,6 +189,12 @@ def compress(folder: str) -> None:
         with open(path, "rb") as stream:
             alike.setdefault(hashlib.sha256(stream.read()).digest(), []).append(path)
     first = [paths[0] for paths in alike.values()]
+    for path in first if earlier else []:
+        before = os.path.join(earlier, os.path.relpath(path, folder))
+        if os.path.isfile(before) and filecmp.cmp(path, before, shallow=False):
+            for kind in ("gz", "br"):
+                if os.path.exists(f"{before}.{kind}") and not os.path.exists(f"{path}.{kind}"):
+                    shutil.copyfile(f"{before}.{kind}", f"{path}.{kind}")
     for path in first:
         if not os.path.exists(f"{path}.gz"):
             with open(path, "rb") as stream, gzip.GzipFile(f"{path}.gz", "wb", 9, mtime=0) as packed:

@@ -126,9 +126,10 @@ def listed(layout: Layout, name: str) -> dict[str, list[int]] | None:
         return None
 
 
-def tree(folder: Path) -> dict[str, list[int]]:
+def tree(folder: Path, parts: Iterable[str] = TREES) -> dict[str, list[int]]:
     """Size and time of change of each file, by its path in the folder. A folder is told by what it holds."""
-    return {path: [found.st_size, found.st_mtime_ns, stat.S_IFMT(found.st_mode)] for path, found in _files(folder)}
+    found = _files(folder, parts)
+    return {path: [seen.st_size, seen.st_mtime_ns, stat.S_IFMT(seen.st_mode)] for path, seen in found}
 
 
 def _files(folder: Path, parts: Iterable[str] = TREES) -> Iterator[tuple[str, os.stat_result]]:

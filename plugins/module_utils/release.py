@@ -160,6 +160,7 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
         "health_path": wanted.health_path,
         "entry_point": wanted.entry_point,
         "static": str(static),
+        "earlier_static": _earlier_static(layout),
         "code": str(layout.code(wanted.release)),
     }
     try:
@@ -190,6 +191,16 @@ def inspect(layout: Layout, wanted: Wanted, inspector: str, build: bool) -> dict
             if part in said:
                 said[part] = masking.mask(said[part], variables)
     return report
+
+
+def _earlier_static(layout: Layout) -> str:
+    """The live release's static files, where they are as they were made; else nothing."""
+    live = state.live_release(layout)
+    listed = made.listed(layout, live) if live else None
+    if not live or listed is None:
+        return ""
+    there = made.tree(layout.release(live), parts=("static",))
+    return str(layout.static(live)) if there == {path: seen for path, seen in listed.items() if path in there} else ""
 
 
 def _refuse_links(static: Path) -> None:

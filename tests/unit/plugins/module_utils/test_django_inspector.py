@@ -106,6 +106,7 @@ class Project:
             "health_path": health_path,
             "entry_point": "shop.wsgi",
             "static": str(self.folder.parent / "static"),
+            "earlier_static": "",
             "code": str(self.folder),
         }
         done = subprocess.run(
@@ -317,11 +318,11 @@ def static(tmp_path, brotli, monkeypatch):
         static.calls.append(len(argv[argv.index("--") + 1 :]))
         return run([brotli, *argv[1:]], check=check, **how)
 
-    def static(files):
+    def static(files, earlier=""):
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        django_inspector.compress(str(folder))
+        django_inspector.compress(str(folder), str(earlier))
         return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".gz", ".br"))
 
     def unpacked(name):
@@ -372,6 +373,26 @@ def test_what_the_project_has_compressed_itself_stays_as_it_is(static):
     assert (static.folder / "app.css.gz").read_bytes() == own
     assert static({"own.js": CSS, "own.js.br": b"theirs"})[2:] == ["own.js.br", "own.js.gz"]
     assert (static.folder / "own.js.br").read_bytes() == b"theirs"
+
+
+def test_what_an_earlier_release_has_of_the_same_file_is_not_compressed_again(static, tmp_path):
+    earlier = tmp_path / "earlier"
+    (earlier / "deep").mkdir(parents=True)
+    for name, text in {
+        "same.css": CSS,
+        "deep/other.css": CSS.replace("3", "4"),
+        "bare.css": f"{CSS}/* bare */",
+    }.items():
+        (earlier / name).write_text(text)
+    for name in ("same.css", "deep/other.css"):
+        for kind in ("gz", "br"):
+            (earlier / f"{name}.{kind}").write_bytes(b"as it was")
+    others = {"deep/other.css": CSS.replace("3", "5"), "bare.css": f"{CSS}/* bare */", "new.css": f"{CSS}/* new */"}
+    assert len(static({"same.css": CSS, **others}, earlier)) == 8
+    assert [(static.folder / f"same.css.{kind}").read_bytes() for kind in ("br", "gz")] == [b"as it was"] * 2
+    for name, text in others.items():
+        assert [static.unpacked(f"{name}.{kind}") for kind in ("br", "gz")] == [text.encode()] * 2
+    assert static.calls == [3]
 
 
 def test_the_same_file_is_compressed_to_the_same_bytes_on_every_host(static, tmp_path):

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import identity, release, sandbox, state
+from ansible_collections.switchyard.django.plugins.module_utils import identity, made, release, sandbox, state
 from ansible_collections.switchyard.django.plugins.module_utils.release import ReleaseError, Wanted, fill
 from hypothesis import given
 from hypothesis import strategies as st
@@ -328,6 +328,43 @@ def test_the_tree_is_the_sites_while_it_is_built_and_taken_back_even_after_a_fai
     assert ("take", "code", False) in nobody_changes_owners[given_away:]
     assert ("take", "static", True) in nobody_changes_owners[given_away:]
     assert django.calls[0]["writable"] == [layout.release(ID)]
+
+
+@pytest.fixture
+def live_static(layout):
+    """The static files of a live release, as they were noted when it was built."""
+    folder = layout.static("earlier")
+    folder.mkdir(parents=True)
+    (folder / "app.css").write_text("body { color: #333 }")
+    (folder / "app.css.br").write_bytes(b"as it was")
+    layout.current.symlink_to("releases/earlier")
+    layout.listing("earlier").parent.mkdir(parents=True, exist_ok=True)
+    made.note_tree(layout, "earlier")
+    return folder
+
+
+def asked_for_earlier(layout, django):
+    django.answer = lambda program: f'{asked(program)["marker"]}{{"problems": []}}'
+    release.inspect(layout, wanted(), INSPECTOR, build=False)
+    return asked(django.calls[-1]["stdin"])["earlier_static"]
+
+
+def test_what_the_live_release_has_compressed_is_taken_over(layout, django, live_static):
+    assert asked_for_earlier(layout, django) == str(live_static)
+
+
+@pytest.mark.parametrize("what", ["changed", "added", "no release is live", "not noted"])
+def test_what_somebody_changed_among_its_static_files_is_not(layout, django, live_static, what):
+    if what == "changed":
+        (live_static / "app.css.br").write_bytes(b"as it is")
+        os.utime(live_static / "app.css.br", (0, 0))
+    elif what == "added":
+        (live_static / "more.css.br").write_bytes(b"")
+    elif what == "not noted":
+        layout.listing("earlier").unlink()
+    else:
+        layout.current.unlink()
+    assert asked_for_earlier(layout, django) == ""
 
 
 def test_static_files_that_lead_out_of_themselves_are_refused(layout, django):

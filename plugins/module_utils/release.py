@@ -197,10 +197,9 @@ def _earlier_static(layout: Layout) -> str:
     """The live release's static files, where they are as they were made; else nothing."""
     live = state.live_release(layout)
     listed = made.listed(layout, live) if live else None
-    if not live or listed is None:
-        return ""
-    there = made.tree(layout.release(live), parts=("static",))
-    return str(layout.static(live)) if there == {path: seen for path, seen in listed.items() if path in there} else ""
+    if live and listed and made.tree(layout.release(live), parts=("static",)).items() <= listed.items():
+        return str(layout.static(live))
+    return ""
 
 
 def _refuse_links(static: Path) -> None:

@@ -73,7 +73,7 @@ def site_folders(site: str) -> list[dict[str, str]]:
 
 def manage_problems(wanted: Mapping[str, Any]) -> list[str]:
     """What is wrong with a command of manage.py, and with the variables and the input that it gets."""
-    manage = module("manage")
+    manage = module("manage_variables")
     command = [] if wanted["command"] is None else manage.problems("manage_command", wanted["command"])
     said = [] if isinstance(wanted["input"], str) else ["manage_input must be a text. Put it in quotes, or JSON in '…'"]
     return [*command, *manage.environment_problems("manage_env", wanted["variables"]), *said]

@@ -13,7 +13,6 @@ print whatever it likes.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 import os
@@ -51,6 +50,8 @@ def ask_cache(alias: str) -> str:
 
 
 def ask_channel_layer(alias: str) -> str:
+    import asyncio  # by itself it takes longer than the rest of what the modules import that read this file
+
     channel_layers = importlib.import_module("channels.layers").channel_layers
 
     async def send_and_receive() -> str:

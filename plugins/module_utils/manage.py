@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from ansible_collections.switchyard.django.plugins.module_utils import (
     disk,
     env_file,
     host_command,
+    manage_variables,
     masking,
     release,
     sandbox,
@@ -36,42 +36,6 @@ CLIENTS = {"psql": "postgresql-client", "mysql": "default-mysql-client"}
 
 class ManageError(Exception):
     """The command can't be run; the message is for the user, and nothing was run."""
-
-
-def problems(name: str, command: Any) -> list[str]:
-    """What is wrong with a command.
-
-    :param name: the variable that has it
-    """
-    if masking.PASSWORD_IN_URL.search(str(command)):
-        return [
-            f"{name} has a URL with a password, which every user of the host could read. Put it into a variable of the "
-            "environment, and have the command read it there"
-        ]
-    try:
-        found = words(command)
-    except ValueError as problem:
-        return [f"{name} {command!r} can't be split into words: {problem}. Close the quotes, or give a list of words."]
-    if not found or not found[0] or any("\0" in word for word in found):
-        return [f"{name} {command!r} is no command of manage.py. Give it with its arguments, for example clearsessions"]
-    if found[0].startswith("-") or found[0].endswith(".py"):
-        return [
-            f"{name} begins with {found[0]}. It has the command alone, as behind manage.py: for example clearsessions"
-        ]
-    return []
-
-
-def words(command: Any) -> list[str]:
-    """A command as a list of words: a text is split as a shell would split it, and nothing in it is expanded."""
-    return [str(word) for word in command] if isinstance(command, (list, tuple)) else shlex.split(str(command))
-
-
-def environment_problems(name: str, variables: Any) -> list[str]:
-    """What is wrong with the variables that a command gets beside the site's; never a value."""
-    if not isinstance(variables, Mapping):
-        return [f"{name} must be a dictionary of names and texts, for example {{LANG: C.UTF-8}}"]
-    _accepted, findings = env_file.normalise(variables)
-    return [f"{name}.{one.key}: {one.message}. {one.hint}." for one in findings]
 
 
 def release_of(layout: Layout, wanted: str) -> str:
@@ -134,17 +98,11 @@ def run(
     return sandbox.Result(done.returncode, *printed)
 
 
-def shown(command: Any) -> str:
-    """A command as a person would type it behind manage.py."""
-    return f"manage.py {shlex.join(words(command))}"
-
-
 def failure(command: Any, done: sandbox.Result, task: str) -> str:
     """That a command failed, how, and what it said."""
     said = "\n".join(text.strip() for text in (done.stdout, done.stderr) if text.strip())
     last = "".join(f"\n  {line}" for line in said.splitlines()[-20:])
     program = PROGRAM_MISSING.search(said)
     way_out = f"\nThe host lacks {program[1]}: apt install {CLIENTS.get(program[1], program[1])}" if program else ""
-    return (
-        f"{task or shown(command)} ended with exit status {done.rc}.{' It said last:' if last else ''}{last}{way_out}"
-    )
+    what = task or manage_variables.shown(command)
+    return f"{what} ended with exit status {done.rc}.{' It said last:' if last else ''}{last}{way_out}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import manage
+from ansible_collections.switchyard.django.plugins.module_utils import manage_variables
 
 POINTS = ("before_migrate", "after_migrate", "before_cutover", "after_cutover", "after_rollback")
 KINDS = ("manage", "tasks")
@@ -45,7 +45,7 @@ def _item_problems(name: str, item: Any, folders: list[str]) -> list[str]:
     if not isinstance(item.get("once", True), bool):
         found.append(f"{name} has once: {item['once']!r}, which must be true or false")
     if "manage" in item:
-        return found + manage.problems(name, item["manage"])
+        return found + manage_variables.problems(name, item["manage"])
     if _file(item["tasks"], folders) is None:
         found.append(f"{name} has tasks: {item['tasks']}, and there is no such file in {' or '.join(folders)}")
     return found
@@ -64,7 +64,7 @@ def at(tasks: Mapping[str, Any], point: str, folders: Iterable[str]) -> list[dic
     return [
         {
             "name": f"release_tasks.{point} {number}, {_shown(item)}",
-            "manage": manage.words(item.get("manage", [])),
+            "manage": manage_variables.words(item.get("manage", [])),
             "file": _file(item["tasks"], folders) if "tasks" in item else "",
             "once": item.get("once", True),
         }
@@ -73,4 +73,4 @@ def at(tasks: Mapping[str, Any], point: str, folders: Iterable[str]) -> list[dic
 
 
 def _shown(item: Mapping[str, Any]) -> str:
-    return manage.shown(item["manage"]) if "manage" in item else str(item["tasks"])
+    return manage_variables.shown(item["manage"]) if "manage" in item else str(item["tasks"])

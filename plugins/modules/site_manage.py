@@ -78,7 +78,7 @@ stderr:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.switchyard.django.plugins.module_utils import lease, manage
+from ansible_collections.switchyard.django.plugins.module_utils import lease, manage, manage_variables
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -98,14 +98,16 @@ def main() -> None:
     lease.keep(layout, wanted["lease"], module.fail_json)
     nothing = {"rc": 0, "stdout": "", "stderr": ""}
     if wanted["command"] and module.check_mode:
-        module.exit_json(changed=True, msg=f"would run {manage.shown(wanted['command'])}", **nothing)
+        module.exit_json(changed=True, msg=f"would run {manage_variables.shown(wanted['command'])}", **nothing)
     try:
         name = manage.release_of(layout, wanted["release"])
         told = {"release": name, "program": str(layout.etc / "current" / layout.manage(name).name)}
         if not wanted["command"]:
             module.exit_json(changed=False, **told, **nothing)
         variables = {key: str(value) for key, value in json.loads(wanted["variables"]).items()}
-        done = manage.run(layout, name, manage.words(wanted["command"]), variables, json.loads(wanted["input"]))
+        done = manage.run(
+            layout, name, manage_variables.words(wanted["command"]), variables, json.loads(wanted["input"])
+        )
     except (manage.ManageError, ValueError) as problem:
         module.fail_json(msg=str(problem), **nothing)
     if done.rc:

@@ -86,6 +86,16 @@ def test_the_variables_of_the_site_are_taken_from_its_inventory(advise, tmp_path
     assert "  site_package: ledger" in lines
 
 
+def test_a_folder_in_the_inventory_is_meant_from_there(advise, tmp_path) -> None:
+    (tmp_path / "shop/shop").mkdir(parents=True)
+    (tmp_path / "shop/shop/settings.py").write_text("")
+    (tmp_path / "shop/shop/wsgi.py").write_text("")
+    (tmp_path / "inventory").mkdir()
+    inventory = {"all": {"hosts": {"web1.example.org": {}}, "vars": {"site_source": "../shop"}}}
+    (tmp_path / "inventory/hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    assert message(advise("-i", str(tmp_path / "inventory/hosts.yml")))[0].startswith("WSGI")
+
+
 @pytest.mark.parametrize(("tls", "https"), [({}, False), ({"nginx_tls": "acme"}, True)])
 def test_what_the_inventory_has_is_not_asked_for_and_https_only_where_it_is_served(
     advise, tmp_path, tls, https

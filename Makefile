@@ -31,7 +31,8 @@ venv: .venv/dev ## have all tools for lint and tests in .venv
 # The stamps name what is installed: for the demo ansible-core alone, for work on the collection all of it.
 .venv/dev: requirements-dev.txt .venv/created
 	@echo "installing requirements-dev.txt into .venv …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $< uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $<
 	@$(BIN)/python testbed/collection.py community.postgresql community.general
 	@touch .venv/demo $@
 
@@ -122,14 +123,14 @@ bench-log: .venv/dev ## measure how fast an access log is read, beside GoAccess 
 	@$(BIN)/python bench/access_log.py $(if $(rounds),--rounds=$(rounds)) $(if $(size),--size=$(size)) $(if $(write),--write)
 
 testbed-ready: .venv/dev
-	@$(PYTHON) testbed/testbed setup
+	@$(PYTHON) testbed/testbed setup git-lfs
 	@$(PYTHON) testbed/testbed image bookworm --warm
 
 # ---- documentation
 
 .venv/docs: requirements-docs.txt .venv/dev
 	@echo "installing requirements-docs.txt into .venv …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $<
 	@touch $@
 
 docs: .venv/docs ## build the documentation as a site: docs/build/index.html

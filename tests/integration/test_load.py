@@ -89,6 +89,7 @@ def nothing_was_lost(host: Host, report: load.Report) -> None:
     load.nothing_was_lost(report, host.clues("yard"))
 
 
+@pytest.mark.full
 def test_a_switch_and_a_rollback_under_full_load(host: Host, say: Say) -> None:
     with load.running(host.address, DOMAIN, seconds=240, requests=100_000, websockets=WEBSOCKETS) as report:
         wait_for("every WebSocket is open", lambda: report.websockets.opened == WEBSOCKETS, 20)

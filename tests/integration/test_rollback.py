@@ -366,6 +366,7 @@ def test_retention_keeps_what_is_needed_and_nothing_else(host: Host, project: Pr
     refused(host, host.play("site.yml", release_keep=1), "release_keep 1 must be a whole number, at least 2")
 
 
+@pytest.mark.full
 def test_a_rollback_is_quick(host: Host, say: Callable[[str], None]) -> None:
     """Beside a playbook of one ping, in the same run; the figures are printed, the machine's noise is not judged."""
     ping = host.scratch / "ping.yml"

@@ -167,6 +167,7 @@ def test_more_connections_for_nginx_are_one_line_of_its_configuration(host: Host
     assert (again.rc, again.changed) == (0, [])
 
 
+@pytest.mark.full
 def test_nginx_on_another_machine(host: Host, front: Host) -> None:
     """It reaches the site at a private address, is believed, and nobody else is."""
     bind = f"{host.address}:8000"

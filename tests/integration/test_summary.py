@@ -168,11 +168,12 @@ def test_a_failure_says_the_cause_first_and_what_serves(host: Host, repository: 
     assert "No module named 'nowhere'" in " ".join(lines[:3])
     assert row(lines, "live") == f"{told(before)}, as before"
     assert live(host) == before
+    repository.git("revert", "--no-edit", "HEAD")
 
 
+@pytest.mark.full
 def test_the_undo_tells_of_what_an_earlier_run_left_applied(host: Host, repository: Repository) -> None:
     before = live(host)
-    repository.git("revert", "--no-edit", "HEAD")
     colour = WEIGHT.replace("0001_initial", "0002_weight").replace('"weight"', '"colour"')
     (repository.folder / "cargo/migrations/0003_colour.py").write_text(colour)
     urls = repository.folder / "yard/urls.py"

@@ -18,6 +18,7 @@ from faults.trace import Disk, Event, changes, is_durable, merge, parse
 ETC = "/etc/switchyard/liveboard"
 CURRENT = f"{ETC}/current"
 HISTORY = f"{ETC}/history.jsonl"
+RUNS = ["deployed", pytest.param("switched", marks=pytest.mark.full)]
 
 
 # --- the reader of traces --------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ def assert_none(found: Iterable[str]) -> None:
     assert not amiss, "\n".join([f"{len(amiss)} are not on the disk:", *amiss[:12]])
 
 
-@pytest.fixture(params=["deployed", "switched"])
+@pytest.fixture(params=RUNS)
 def moved(request: pytest.FixtureRequest) -> list[Event]:
     return program_of(request.getfixturevalue(request.param))
 
@@ -159,7 +160,7 @@ def test_the_outcome_is_on_the_disk_before_the_way_back_goes_and_nothing_is_writ
     assert_none(disk.pending())
 
 
-@pytest.mark.parametrize("run", ["deployed", "switched"])
+@pytest.mark.parametrize("run", RUNS)
 def test_all_that_current_depends_on_is_on_the_disk_before_it_moves(run: str, request: pytest.FixtureRequest) -> None:
     (pending,) = pending_at(request.getfixturevalue(run), CURRENT)
     assert_none(one for one in pending if not one.startswith(f"name {ETC}/.current"))
@@ -171,7 +172,7 @@ def test_the_pointer_is_on_the_disk_before_nginx_hears_of_it(moved: list[Event])
     assert (after[0].kind, after[0].paths) == ("sync", (ETC,)), f"after the pointer: {after[0]}"
 
 
-@pytest.mark.parametrize("run", ["deployed", "switched"])
+@pytest.mark.parametrize("run", RUNS)
 def test_what_is_renamed_into_place_is_whole_and_its_name_is_safe_before_the_next_step(
     run: str, request: pytest.FixtureRequest
 ) -> None:
@@ -193,13 +194,13 @@ def test_what_is_renamed_into_place_is_whole_and_its_name_is_safe_before_the_nex
     assert_none(amiss)
 
 
-@pytest.mark.parametrize("run", ["deployed", "switched"])
+@pytest.mark.parametrize("run", RUNS)
 def test_the_manifest_comes_when_all_of_the_release_is_on_the_disk(run: str, request: pytest.FixtureRequest) -> None:
     (pending,) = pending_at(request.getfixturevalue(run), "/release.json")
     assert_none(one for one in pending if "/.release.json" not in one)
 
 
-@pytest.mark.parametrize("run", ["deployed", "switched"])
+@pytest.mark.parametrize("run", RUNS)
 def test_what_the_sandbox_built_is_synced_before_the_manifest(run: str, request: pytest.FixtureRequest) -> None:
     """Django and uv write as processes of systemd's, where no file is seen: a sync of the file system covers them."""
     synced = True

@@ -32,7 +32,7 @@ venv: .venv/dev ## have all tools for lint and tests in .venv
 .venv/dev: requirements-dev.txt .venv/created
 	@echo "installing requirements-dev.txt into .venv …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $< uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $<
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement $<
 	@$(BIN)/python testbed/collection.py community.postgresql community.general
 	@touch .venv/demo $@
 
@@ -130,7 +130,7 @@ testbed-ready: .venv/dev
 
 .venv/docs: requirements-docs.txt .venv/dev
 	@echo "installing requirements-docs.txt into .venv …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $<
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement $<
 	@touch $@
 
 docs: .venv/docs ## build the documentation as a site: docs/build/index.html

@@ -14,7 +14,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.switchyard.django.plugins.module_utils import disk, history, host_command, locks, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    history,
+    host_command,
+    locks,
+    state,
+    venvs,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 
 
@@ -87,7 +94,11 @@ def sweep(layout: Layout, keep: int) -> list[str]:
         for unit_file in layout.unit_files(release):
             disk.remove(unit_file)
     for path in remains:
-        disk.clear(path) if path.is_dir() and not path.is_symlink() else disk.remove(path)
+        if path.is_dir() and not path.is_symlink():
+            disk.remove(path / venvs.LOCK)  # what is cut off from here on is not taken for a whole venv
+            disk.clear(path)
+        else:
+            disk.remove(path)
     if remains:
         _forget_static_files(layout)
     if gone:

@@ -8,7 +8,14 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.switchyard.django.plugins.module_utils import disk, history, locks, retention, state
+from ansible_collections.switchyard.django.plugins.module_utils import (
+    disk,
+    history,
+    locks,
+    retention,
+    state,
+    venvs,
+)
 from ansible_collections.switchyard.django.plugins.module_utils.layout import Layout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -238,6 +245,22 @@ def test_a_clean_up_that_is_killed_leaves_no_half_release_to_go_back_to(layout, 
     assert left(layout) == [R3, R4]
     assert os.listdir(layout.srv / "venvs") == ["v2"]
     assert sorted(os.listdir(tmp_path / "system")) == [layout.unit(R3), layout.unit(R4)]
+
+
+def test_a_venv_that_was_removed_by_half_is_not_taken_for_whole(layout, deploy, monkeypatch):
+    deploy(R1, venv="v1")
+    deploy(R2, R3, venv="v2")
+    (layout.venv("v1") / venvs.LOCK).write_text("django==5.2")
+
+    def killed(folder):
+        if folder == layout.venv("v1"):
+            raise Killed
+
+    monkeypatch.setattr(disk, "clear", killed)
+    with pytest.raises(Killed):
+        retention.sweep(layout, 2)
+    assert layout.venv("v1").exists()
+    assert not venvs.is_whole(layout.venv("v1"))
 
 
 # --- static files of earlier releases --------------------------------------------------------------------------------

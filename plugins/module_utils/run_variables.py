@@ -21,6 +21,8 @@ REQUIRED = {
 OPTION = re.compile(r"^      (\w+):", re.MULTILINE)
 # How alike two names are, of 1: what people mistype is above it, and two words that are both meant are below.
 ALIKE = 0.8
+# The same for two names with their prefixes: where these are the same, nearly all names are alike.
+ALIKE_AS_A_WHOLE = 0.88
 # Where Ansible puts what it can't tell of -e NAME=VALUE.
 LOST = "_raw_params"
 
@@ -59,10 +61,9 @@ def mistyped(names: Iterable[str], known: Collection[str]) -> list[str]:
     for name in sorted(set(names) - set(known)):
         prefix, _underscore, rest = name.partition("_")
         alike = {one.partition("_")[2]: one for one in known if one.startswith(f"{prefix}_")}
-        if near := _nearest(rest, alike):
-            said.append(
-                f"{name} is no variable of switchyard.django, and nothing of it reads it. Is {alike[near]} meant?"
-            )
+        near = _nearest(rest, alike)
+        if meant := alike[near] if near else _nearest(name, known, ALIKE_AS_A_WHOLE):
+            said.append(f"{name} is no variable of switchyard.django, and nothing of it reads it. Is {meant} meant?")
     return said
 
 
@@ -80,5 +81,5 @@ def cut_off(names: Iterable[str]) -> list[str]:
     ]
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(name, names, 1, ALIKE)), "")
+def _nearest(name: str, names: Iterable[str], alike: float = ALIKE) -> str:
+    return next(iter(difflib.get_close_matches(name, names, 1, alike)), "")

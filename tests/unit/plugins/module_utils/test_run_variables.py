@@ -72,6 +72,9 @@ def test_a_variable_that_is_read_is_not_meant_for_another():
         ("asgi_sever", "asgi_server"),
         ("cutover_drian", "cutover_drain"),
         ("serve_mod", "serve_mode"),
+        ("sevre_mode", "serve_mode"),
+        ("servemode", "serve_mode"),
+        ("nginx_prot", "nginx_port"),
     ],
 )
 def test_a_name_that_is_nearly_one_of_ours_is_told(name, meant):

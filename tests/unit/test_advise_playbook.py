@@ -96,6 +96,11 @@ def test_a_folder_in_the_inventory_is_meant_from_there(advise, tmp_path) -> None
     assert message(advise("-i", str(tmp_path / "inventory/hosts.yml")))[0].startswith("WSGI")
 
 
+def test_where_no_file_is_the_inventory_a_folder_is_meant_from_where_the_command_is_given(advise) -> None:
+    done = advise("-i", "web1.example.org,", "-e", "site_source=liveboard", cwd=ROOT / "examples")
+    assert message(done)[0] == "ASGI, because of its WebSockets"
+
+
 @pytest.mark.parametrize(("tls", "https"), [({}, False), ({"nginx_tls": "acme"}, True)])
 def test_what_the_inventory_has_is_not_asked_for_and_https_only_where_it_is_served(
     advise, tmp_path, tls, https

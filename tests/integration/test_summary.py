@@ -162,13 +162,13 @@ def test_a_failure_says_the_cause_first_and_what_serves(host: Host, repository: 
         settings.write("import nowhere\n")
     repository.commit("Settings that can't be loaded")
     run = host.play("site.yml")
+    repository.git("revert", "--no-edit", "HEAD")
     assert run.rc != 0
     lines = summary(run)
     assert lines[0].startswith("yard: the deploy failed: ")
     assert "No module named 'nowhere'" in " ".join(lines[:3])
     assert row(lines, "live") == f"{told(before)}, as before"
     assert live(host) == before
-    repository.git("revert", "--no-edit", "HEAD")
 
 
 @pytest.mark.full
